@@ -19,6 +19,7 @@ mod losses;
 mod memory;
 mod message_file;
 mod message_source;
+mod number;
 mod output_file;
 mod peer_address;
 mod resource_store;

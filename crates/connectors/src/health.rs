@@ -3,6 +3,8 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use jiff::Timestamp;
+
 /// Live facts of one source or destination, shared with whoever shows them.
 #[derive(Debug, Default)]
 pub struct Health {
@@ -11,8 +13,11 @@ pub struct Health {
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
     problems: AtomicU64,
-    state: Mutex<(LinkState, Option<Problem>)>,
+    state: Mutex<Kept>,
 }
+
+/// The state, and the latest problem with its time.
+type Kept = (LinkState, Option<(Problem, Timestamp)>);
 
 /// Whether the other side is reached.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -54,6 +59,8 @@ pub struct HealthSnapshot {
     pub state: LinkState,
     /// The latest problem, cleared by the next success.
     pub problem: Option<Problem>,
+    /// When it was; of one that keeps the other side from being reached, since when.
+    pub problem_at: Option<Timestamp>,
 }
 
 impl Health {
@@ -85,13 +92,18 @@ impl Health {
     /// Notes a problem that keeps the other side from being reached.
     pub fn down(&self, problem: Problem) {
         self.problems.fetch_add(1, Ordering::Relaxed);
-        *self.lock() = (LinkState::Down, Some(problem));
+        let mut state = self.lock();
+        let since = match &*state {
+            (LinkState::Down, Some((known, since))) if known.code == problem.code => *since,
+            _ => Timestamp::now(),
+        };
+        *state = (LinkState::Down, Some((problem, since)));
     }
 
     /// Notes a problem of one message or connection; the rest works.
     pub fn problem(&self, problem: Problem) {
         self.problems.fetch_add(1, Ordering::Relaxed);
-        self.lock().1 = Some(problem);
+        self.lock().1 = Some((problem, Timestamp::now()));
     }
 
     /// Notes the end.
@@ -102,6 +114,7 @@ impl Health {
     /// The facts now.
     pub fn snapshot(&self) -> HealthSnapshot {
         let (state, problem) = self.lock().clone();
+        let (problem, problem_at) = problem.unzip();
         HealthSnapshot {
             connections: self.connections.load(Ordering::Relaxed),
             connections_total: self.connections_total.load(Ordering::Relaxed),
@@ -110,10 +123,11 @@ impl Health {
             problems: self.problems.load(Ordering::Relaxed),
             state,
             problem,
+            problem_at,
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, (LinkState, Option<Problem>)> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
@@ -125,5 +139,29 @@ pub struct Connected<'h>(&'h Health);
 impl Drop for Connected<'_> {
     fn drop(&mut self) {
         self.0.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_has_its_time_and_one_that_lasts_that_of_its_beginning() {
+        let health = Health::default();
+        let problem = |code| Problem { code, detail: String::new() };
+        let at = || health.snapshot().problem_at;
+        assert_eq!(at(), None);
+        health.down(problem("a.away"));
+        let since = at();
+        assert!(since.is_some());
+        health.down(problem("a.away"));
+        assert_eq!(at(), since);
+        health.down(problem("a.refused"));
+        assert!(at() >= since);
+        health.up();
+        assert_eq!((at(), health.snapshot().problem), (None, None));
+        health.problem(problem("a.message"));
+        assert!(at() >= since);
     }
 }

@@ -14,6 +14,7 @@ mod resolve;
 mod results;
 mod sources;
 mod state;
+mod syntax;
 mod writes;
 
 pub use failure::{ScriptError, ScriptErrors};

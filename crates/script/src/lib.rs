@@ -5,6 +5,7 @@
 //! all that was asked and answered is recorded, so that a run can be done again as it was ([`Replay`]).
 
 mod compile;
+mod conceal;
 mod declarations;
 mod event;
 mod host;
@@ -16,6 +17,7 @@ mod script;
 mod worker;
 
 pub use compile::{ProjectDirectory, ScriptError, ScriptErrors, Sources};
+pub use conceal::Concealed;
 pub use declarations::declarations;
 pub use event::{Event, Input};
 pub use host::{Answer, Ask, AskError, Begun, Host, LogLevel, LogLine};

@@ -428,7 +428,7 @@ fn vaccinations_under_one_number_are_not_mixed() {
     let doses = |number: &str, doses: &[&str]| {
         let segments: String = doses
             .iter()
-            .map(|dose| format!("ORC|RE||{number}\rRXA|0|1|{dose}|1|mL|||||||||||||||CP|A\r"))
+            .map(|dose| format!("ORC|RE||{number}\rRXA|0|1|{dose}|1|mL|||||||||||||CP|A\r"))
             .collect();
         let own = translate("VXU^V04^VXU_V04", &segments);
         (all(&own, "Immunization"), own.bundle.to_json())
@@ -457,7 +457,7 @@ fn a_vaccination_is_the_same_by_another_name_and_offset() {
         let segments: String = doses
             .iter()
             .map(|(when, vaccine)| {
-                format!("{order}RXA|0|1|{when}||{vaccine}|1|mL|||||||||||||||CP|A\r")
+                format!("{order}RXA|0|1|{when}||{vaccine}|1|mL|||||||||||||CP|A\r")
             })
             .collect();
         let own = translate("VXU^V04^VXU_V04", &segments);
@@ -549,4 +549,22 @@ fn a_corrected_dose_is_the_same_one() {
     let dispensed = |lot: &str| format!("RXD|1|A1^x^99M|20260301|10|TAB|||||||||||||{lot}\r");
     let id = |segments: &str| ids("RDS^O13^RDS_O13", "MedicationDispense", segments);
     assert_eq!(id(&dispensed("")), id(&dispensed("L7")));
+}
+
+/// ORC-4 is EI in most versions, and EIP in 2.7 and 2.8: the second component of an EI is a namespace, and no number.
+#[test]
+fn the_group_of_a_vaccination_is_one_number_or_a_pair() {
+    let vaccination = |group: &str| {
+        let dose = "RXA|0|1|20260301||08^HepB^CVX|1|mL|||||||||||||CP|A";
+        let text = format!("ORC|RE||F1^IIS|{group}\r{dose}\r");
+        first(&translate("VXU^V04^VXU_V04", &text), "Immunization")
+    };
+    let numbers = |group: &str| {
+        let text = vaccination(group);
+        ["G1", "G2", "KIS", "LAB"].map(|value| text.contains(&format!("\"value\":\"{value}\"")))
+    };
+    assert_eq!(numbers("G1^KIS"), [true, false, false, false]);
+    assert!(vaccination("G1^KIS").contains("\"PGN\""));
+    assert_eq!(numbers("G1&KIS^G2&LAB"), [true, true, false, false]);
+    assert_eq!(numbers("G1^KIS^1.2.3^ISO"), [true, false, false, false]);
 }

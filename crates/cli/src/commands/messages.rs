@@ -15,6 +15,7 @@ use crate::admin::{self, Admin};
 use crate::exit::{Exit, Failure};
 use crate::local_time::{Clock, TIME_WIDTH, TimeArguments};
 use crate::message_source::MessageSource;
+use crate::number;
 use crate::terminal::{Terminal, Tone, fit, visible};
 
 const EXAMPLES: &str = "\
@@ -168,8 +169,8 @@ struct Find {
     oldest: bool,
 
     /// How many at most
-    #[arg(long, short = 'n', value_name = "COUNT", default_value_t = 20)]
-    limit: usize,
+    #[arg(long, short = 'n', value_name = "COUNT", default_value_t = 20, value_parser = number::count)]
+    limit: u64,
 
     /// The result as JSON
     #[arg(long)]
@@ -187,7 +188,7 @@ struct Show {
     time: TimeArguments,
 
     /// The message's number, as `find` shows it
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = number::message)]
     message: u64,
 
     /// Show the payloads too: they may hold patient data
@@ -215,7 +216,7 @@ struct Bytes {
     data: DataArguments,
 
     /// The message's number
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = number::message)]
     message: u64,
 }
 
@@ -225,7 +226,7 @@ struct Decide {
     data: DataArguments,
 
     /// The messages' numbers
-    #[arg(value_name = "ID", required = true)]
+    #[arg(value_name = "ID", required = true, value_parser = number::message)]
     messages: Vec<u64>,
 
     /// Why; kept with the message
@@ -310,17 +311,18 @@ impl Find {
             limit: None,
             cursor: None,
         };
+        let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
         let mut messages: Vec<MessageView> = Vec::new();
         loop {
-            request.limit = Some(self.limit.saturating_sub(messages.len()).clamp(1, 500));
+            request.limit = Some(limit.saturating_sub(messages.len()).clamp(1, 500));
             let page = source.search(&request)?;
             messages.extend(page.messages);
             request.cursor = page.next;
-            if request.cursor.is_none() || messages.len() >= self.limit {
+            if request.cursor.is_none() || messages.len() >= limit {
                 break;
             }
         }
-        messages.truncate(self.limit);
+        messages.truncate(limit);
         if self.json {
             let text = serde_json::to_string_pretty(&messages).map_err(Failure::could_not)?;
             terminal.write(|output| writeln!(output, "{text}"))?;

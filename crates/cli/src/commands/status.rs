@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pipehat_server::{BotView, ChannelView, FailingStepView, StatusView};
+use pipehat_server::{BotView, ChannelView, FailingStepView, HealthView, StatusView};
 
 use super::project::DataArguments;
 use crate::admin::Admin;
@@ -128,7 +128,7 @@ fn show(status: &StatusView, clock: &Clock, terminal: &Terminal) -> Result<(), F
                 text
             };
             writeln!(output, "{text}")?;
-            show_channel(output, channel, terminal)?;
+            show_channel(output, channel, clock, terminal)?;
         }
         for bot in &status.bots {
             writeln!(output, "bot {}", terminal.paint(Tone::Warning, &bot.bot))?;
@@ -206,6 +206,7 @@ pub(super) fn show_troubles(
 fn show_channel(
     output: &mut dyn std::io::Write,
     channel: &ChannelView,
+    clock: &Clock,
     terminal: &Terminal,
 ) -> std::io::Result<()> {
     let address = channel.address.as_deref().unwrap_or("");
@@ -216,11 +217,7 @@ fn show_channel(
         write!(output, "  {} connected", channel.health.connections)?;
     }
     writeln!(output)?;
-    if let Some(problem) = &channel.health.problem {
-        let code = channel.health.problem_code.as_deref().unwrap_or_default();
-        let tone = if channel.health.state == "down" { Tone::Bad } else { Tone::Warning };
-        writeln!(output, "    {}", terminal.paint(tone, format!("{problem} [{code}]")))?;
-    }
+    show_problem(output, &channel.health, clock, terminal)?;
     for destination in &channel.destinations {
         let tone = if destination.health.state == "down" { Tone::Bad } else { Tone::Good };
         write!(
@@ -235,10 +232,7 @@ fn show_channel(
             write!(output, ", {} retrying", destination.retrying.max(1))?;
         }
         writeln!(output)?;
-        if let Some(problem) = &destination.health.problem {
-            let code = destination.health.problem_code.as_deref().unwrap_or_default();
-            writeln!(output, "    {}", terminal.paint(Tone::Bad, format!("{problem} [{code}]")))?;
-        }
+        show_problem(output, &destination.health, clock, terminal)?;
     }
     for (message, code) in &channel.blocked {
         let text = format!("message {message} holds its lane [{code}]: release or discard it");
@@ -253,6 +247,26 @@ fn show_channel(
         writeln!(output, "  ! {}", terminal.paint(Tone::Bad, text))?;
     }
     Ok(())
+}
+
+/// What went wrong last. Nothing succeeded since; where the other side is reached it may be over all the same, and its
+/// time says how old it is.
+fn show_problem(
+    output: &mut dyn std::io::Write,
+    health: &HealthView,
+    clock: &Clock,
+    terminal: &Terminal,
+) -> std::io::Result<()> {
+    let Some(problem) = &health.problem else { return Ok(()) };
+    let code = health.problem_code.as_deref().unwrap_or_default();
+    let at = health.problem_at.as_deref().map(|at| clock.show(at));
+    let (tone, text) = match (health.state.as_str(), at) {
+        ("down", Some(since)) => (Tone::Bad, format!("{problem} [{code}], since {since}")),
+        ("down", None) => (Tone::Bad, format!("{problem} [{code}]")),
+        (_, Some(at)) => (Tone::Warning, format!("last problem, at {at}: {problem} [{code}]")),
+        (_, None) => (Tone::Warning, format!("last problem: {problem} [{code}]")),
+    };
+    writeln!(output, "    {}", terminal.paint(tone, text))
 }
 
 fn row(channel: &ChannelView) -> [String; 8] {

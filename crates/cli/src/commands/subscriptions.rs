@@ -9,6 +9,7 @@ use super::project::DataArguments;
 use crate::admin::Admin;
 use crate::exit::{Exit, Failure};
 use crate::local_time::TimeArguments;
+use crate::number;
 use crate::terminal::{Terminal, Tone};
 
 const EXAMPLES: &str = "\
@@ -57,8 +58,7 @@ struct DeadLetters {
     subscription: Option<String>,
 
     /// How many at most
-    #[arg(long, value_name = "NUMBER", default_value_t = 100,
-        value_parser = clap::value_parser!(u16).range(1..=1000))]
+    #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = number::page)]
     limit: u16,
 
     #[command(flatten)]
@@ -81,7 +81,7 @@ struct Redeliver {
     subscription: Option<String>,
 
     /// The one of this change (as `dead-letters` shows it)
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = number::change)]
     change: Option<u64>,
 
     /// All of them

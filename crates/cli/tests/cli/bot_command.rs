@@ -504,3 +504,50 @@ fn what_two_examples_share_is_the_same() {
         assert!(one == other, "{name}.ts differs");
     }
 }
+
+#[test]
+fn secrets_stand_by_their_names_in_what_is_kept_and_shown() {
+    let calls = "export async function handler(client, event) {
+  const key = event.secrets['KEY'].valueString;
+  console.info(`signing in by ${key}`);
+  const answer = await fetch(`https://api.example.org/x?key=${key}`, { headers: { authorization: `Bearer ${key}` } });
+  return (await answer.json()).of;
+}";
+    let project = project(&[
+        ("bots/calls.ts", calls),
+        ("bots/calls.cases/a/in.txt", "x"),
+        ("bots/calls.cases/a/case.json", r#"{ "secrets": { "KEY": "very-secret" } }"#),
+        (
+            "bots/calls.cases/a/asks.json",
+            r#"[{ "ask": "fetch GET https://api.example.org/x?key=very-secret", "headers": { "authorization": "Bearer very-secret" },
+                  "answer": { "status": 200, "body": { "of": "me" } } }]"#,
+        ),
+    ]);
+    let path = project.path();
+    let said = check(path, &["bot", "test", "--case", "calls", "--update"], 0, &["updated"]);
+    assert!(!said.contains("very-secret"), "{said}");
+    let asks = fs::read_to_string(path.join("bots/calls.cases/a/asks.json")).unwrap();
+    assert!(asks.contains("fetch GET https://api.example.org/x?key=[secret KEY]"), "{asks}");
+    assert!(asks.contains("Bearer [secret KEY]") && !asks.contains("very-secret"), "{asks}");
+    check(path, &["bot", "test", "--case", "calls"], 0, &["1 passed"]);
+
+    let run = ["bot", "run", "bots/calls.ts", "--input", "in.hl7", "--secret", "KEY=very-secret"];
+    let said = check(path, &run, 1, &["signing in by [secret KEY]", "x?key=[secret KEY]"]);
+    assert!(!said.contains("very-secret"), "{said}");
+}
+
+#[test]
+fn an_error_does_not_become_what_is_expected_unseen() {
+    let throws = "export const handler = () => { throw new Error('no such ward'); };";
+    let project = project(&[
+        ("bots/throws.ts", throws),
+        ("bots/throws.cases/a/in.txt", "x"),
+        ("bots/throws.cases/a/out.txt", "x"),
+    ]);
+    let update = ["bot", "test", "--case", "throws", "--update"];
+    let said = ["warning: throws/a now expects an error: no such ward", "mend the bot"];
+    check(project.path(), &update, 0, &said);
+    // What is expected already is nothing new.
+    let said = check(project.path(), &update, 0, &["1 passed"]);
+    assert!(!said.contains("now expects"), "{said}");
+}

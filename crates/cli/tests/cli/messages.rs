@@ -236,3 +236,18 @@ proptest! {
         prop_assert_eq!(&found[place], &Json::String(value));
     }
 }
+
+#[test]
+fn what_is_no_number_is_told_with_where_to_find_one() {
+    let check = |arguments: &[&str], expected: &str| {
+        let output = run(arguments, b"");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(expected), "{said}");
+    };
+    check(&["messages", "show", "abc"], "a message is named by its number, such as 1234");
+    check(&["messages", "discard", "abc", "--reason", "x"], "`pipehat messages find` shows it");
+    check(&["bot", "show", "abc"], "`pipehat bot runs` shows it");
+    check(&["bot", "runs", "--limit", "0"], "a whole number from 1 to 1000");
+    check(&["subscriptions", "redeliver", "--change", "x"], "dead-letters` shows it");
+}

@@ -206,3 +206,20 @@ fn copy(from: &Path, to: &Path) {
         }
     }
 }
+
+#[test]
+fn that_a_message_is_refused_does_not_become_what_is_expected_unseen() {
+    let project = project(&[
+        ("admit/in.hl7", ADMISSION),
+        ("admit/out.lab.hl7", &ADMISSION.replace("|X|", "|LAB|")),
+    ]);
+    write(
+        project.path(),
+        "channels/intake.yaml",
+        &CHANNEL.replace("set: { MSH-5: LAB }", "park: no ward\n    when: PID-3.1 = \"10001\""),
+    );
+    let said = ["warning: intake/admit now expects that its message is not sent: parked"];
+    check(project.path(), &["--update"], 0, &said);
+    let text = check(project.path(), &["--update"], 0, &["1 passed"]);
+    assert!(!text.contains("now expects"), "{text}");
+}

@@ -196,7 +196,9 @@ fn a_bot_that_fails_answers_ae_and_harms_nobody() {
         assert_eq!((answered.status, answered.header("content-type")), (500, Some(HL7)));
         let told = text(&answered);
         assert!(
-            told.contains("MSA|AE|F1") && told.contains("\rERR|") && told.contains(code),
+            told.contains("MSA|AE|F1")
+                && told.contains("\rERR|")
+                && told.contains(&format!("({code}), run ")),
             "{told}"
         );
     }
@@ -207,6 +209,13 @@ fn a_bot_that_fails_answers_ae_and_harms_nobody() {
     let run = &runs(&api, "bot=thrower")[0];
     let shown = project.run(&["bot", "show", &run["run"].to_string(), "--contents"]);
     assert!(printed(&shown).contains("secret words of MILLER"), "{}", printed(&shown));
+    for command in [["bot", "runs"].as_slice(), &["bot", "dead"], &["bot", "replay"]] {
+        let output = project.run(&[command, &["--bot", "nix"]].concat());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(3), "{said}");
+        let expected = "there is no bot `nix`: there are looper, sound, thrower";
+        assert!(said.contains(expected), "{said}");
+    }
     let shown = project.run(&["bot", "runs", "--bot", "thrower"]);
     assert!(printed(&shown).contains("bot.threw") && !printed(&shown).contains("MILLER"));
     assert!(!project.printed().contains("MILLER"), "not in the log");
@@ -450,6 +459,66 @@ fn a_bot_whose_subscription_is_refused_is_seen() {
         assert_eq!(output.status.code(), Some(1), "{text}");
         assert!(text.contains("wards") && text.contains("hears of no change"), "{text}");
     }
+    assert!(node.stop().success());
+}
+
+#[test]
+fn the_secrets_of_a_bot_stand_by_their_names_in_what_is_kept_of_its_runs() {
+    let project = Project::new();
+    project.write("pipehat.yaml", "datastore:\n");
+    project.write_secret("registry", "very-secret");
+    bot(
+        &project,
+        "caller",
+        "allow: { secrets: [registry] }\n",
+        "import { state } from 'pipehat';
+         export async function handler(_: any, event: any) {
+           const key = event.secrets['registry'].valueString;
+           console.log('by ' + key);
+           await state.set('key', key);
+           throw new Error('refused: ' + key);
+         }",
+    );
+    let node = project.up();
+    let api = node.api();
+    execute(&api, "Bot/caller/$execute", "application/json", "{}");
+    let run = &runs(&api, "bot=caller")[0];
+    let shown = printed(&project.run(&["bot", "show", &run["run"].to_string(), "--contents"]));
+    for told in ["by [secret registry]", "refused: [secret registry]", "\"value\":"] {
+        assert!(shown.contains(told), "{shown}");
+    }
+    assert!(!shown.contains("very-secret"), "{shown}");
+    assert!(node.stop().success());
+}
+
+#[test]
+fn a_subscription_to_a_bot_that_is_not_there_is_seen_until_it_is() {
+    let project = Project::new();
+    project.write("pipehat.yaml", "datastore:\nbots: { scopes: [system/Patient.r] }\n");
+    let node = project.up();
+    let api = node.api();
+    let subscription = json!({
+        "resourceType": "Subscription", "status": "requested", "reason": "test", "criteria": "Patient",
+        "channel": { "type": "rest-hook", "endpoint": "Bot/late", "payload": "application/fhir+json" },
+    });
+    let (status, body) = fhir(&api, "POST", "/fhir/R4/Subscription", Some(&subscription));
+    assert_eq!(status, 201, "{body}");
+    let said = |expected: bool| {
+        eventually("it is told, or not any more", || {
+            let output = project.run(&["status"]);
+            let told =
+                printed(&output).contains("a Subscription names this bot, and there is none");
+            told == expected && output.status.code() == Some(i32::from(expected))
+        });
+    };
+    said(true);
+    let resource = json!({ "resourceType": "Bot", "id": "late", "name": "late" });
+    let (status, body) = fhir(&api, "PUT", "/fhir/R4/Bot/late", Some(&resource));
+    assert_eq!(status, 201, "{body}");
+    let code = json!({ "code": "export const handler = () => 1;", "filename": "index.ts" });
+    let (status, outcome) = fhir(&api, "POST", "/fhir/R4/Bot/late/$deploy", Some(&code));
+    assert_eq!(status, 200, "{outcome}");
+    said(false);
     assert!(node.stop().success());
 }
 

@@ -16,7 +16,9 @@ fn status_asks_for_a_person_while_a_folder_of_a_source_is_away() {
     };
     eventually("it says so", || {
         let (code, said) = status();
-        code == Some(1) && said.contains("there is no such file or folder")
+        code == Some(1)
+            && said.contains("there is no such file or folder")
+            && said.contains("[file.folder-unreadable], since 20")
     });
     std::fs::create_dir(project.directory().join("drop")).expect("a folder");
     eventually("all is well", || status().0 == Some(0));

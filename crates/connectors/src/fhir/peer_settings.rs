@@ -2,7 +2,7 @@
 
 use http::HeaderMap;
 use http::header::HeaderValue;
-use pipehat_config::{FieldSchema, Kind, Required};
+use pipehat_config::{Diagnostic, FieldSchema, Kind, Required, Setting, nearest};
 
 use super::codes;
 use super::peer::{Peer, Remote};
@@ -165,8 +165,28 @@ const REMOTE_ONLY: &[&str] = &[
 pub(super) fn peer(reading: &mut Reading<'_>) -> Option<Peer> {
     match reading.settings.text("base")? {
         "local" => local(reading),
+        text if !text.contains([':', '/', '.', '@']) => {
+            not_local(reading);
+            None
+        }
         _ => remote(reading).map(|remote| Peer::Remote(Box::new(remote))),
     }
+}
+
+/// A word that is no address: `locla`.
+fn not_local(reading: &mut Reading<'_>) {
+    let setting = reading.settings.get("base");
+    // What a variable put in is not guessed at.
+    let text = setting.filter(|setting| !setting.is_substituted()).and_then(Setting::text);
+    let near = nearest(text.unwrap_or_default(), ["local"]);
+    let span = setting.map_or_else(|| reading.settings.span(), Setting::span);
+    let message = "this is neither `local` nor the URL of a FHIR server";
+    reading.diagnostics.push(
+        Diagnostic::error(codes::SETTING.code, span, message).with_nearest(near).with_help(
+            "write `local` for the datastore of this Pipehat, or a URL such as `https://fhir.example.org/fhir/R4`",
+        ),
+    );
+    reading.sound = false;
 }
 
 fn local(reading: &mut Reading<'_>) -> Option<Peer> {

@@ -558,7 +558,9 @@ fn settings_that_make_no_sense_are_explained() {
         assert!(!text.contains("opensesame"), "{text}");
     };
     let setting = "fhir.setting";
-    check("{ base: here }", setting, "not a URL");
+    check("{ base: locla }", setting, "did you mean `local`?");
+    check("{ base: here }", setting, "neither `local` nor the URL");
+    check("{ base: fhir.example.org }", setting, "not a URL: it begins with `https://`");
     check("{ base: \"https://a/fhir?x=1\" }", setting, "no `?`");
     check("{ base: local, token: secret:fhir }", setting, "without a network");
     check("{ base: local, search: identifier }", setting, "belongs to `mode: update`");

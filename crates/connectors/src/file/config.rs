@@ -1,6 +1,6 @@
 //! The settings of the file connector.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -164,7 +164,7 @@ const DESTINATION: &[FieldSchema] = &[
         name: "folder",
         kind: Kind::Text,
         required: Required::Yes,
-        doc: "The folder files are written to. It must be there. Seen from the project directory.",
+        doc: "The folder files are written to. It must be there: it is not made, and `check` warns where it is missing. Seen from the project directory.",
         example: "/srv/hl7/out",
     },
     FieldSchema {
@@ -234,6 +234,13 @@ pub(super) fn source_options(
     };
     let (working, done, error) =
         (below("working", WORKING_FOLDER), below("done", "done"), below("error", "error"));
+    warn_unless_there(
+        settings,
+        &folder,
+        codes::FOLDER_UNREADABLE.code,
+        "it is not made: make it, or mount the share; until then the channel waits for it",
+        diagnostics,
+    );
     let patterns = patterns(settings, diagnostics);
     let ready = ready(settings, diagnostics);
     let poll = settings.duration("poll")?;
@@ -365,9 +372,17 @@ fn destination(
         wrong(settings, "mode", message, diagnostics);
         return None;
     };
+    let folder = context.path(settings.text("folder")?);
+    warn_unless_there(
+        settings,
+        &folder,
+        codes::WRITE_FAILED.code,
+        "it is not made: make it, or mount the share; until then nothing is written, and deliveries are tried again",
+        diagnostics,
+    );
     let options = DestinationOptions {
         mode,
-        folder: context.path(settings.text("folder")?),
+        folder,
         name,
         layout: if append { Layout::Append } else { Layout::One(on_existing) },
         segment_end,
@@ -379,6 +394,21 @@ fn destination(
             diagnostics.error(codes::SETTING.code, settings.span(), message);
             None
         }
+    }
+}
+
+/// A folder that is not there is waited for: it may be a share that is mounted later, or a word that is misspelt.
+fn warn_unless_there(
+    settings: &Settings,
+    folder: &Path,
+    code: &'static str,
+    help: &str,
+    diagnostics: &mut Diagnostics,
+) {
+    if !folder.is_dir() {
+        let span = settings.span_of("folder").unwrap_or_else(|| settings.span());
+        let warning = Diagnostic::warning(code, span, "there is no such folder");
+        diagnostics.push(warning.with_help(help));
     }
 }
 

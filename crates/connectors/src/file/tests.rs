@@ -74,6 +74,36 @@ fn the_descriptor_is_sound() {
     check_descriptor(&CONNECTOR);
 }
 
+#[test]
+fn a_folder_that_is_not_there_is_told() {
+    #[track_caller]
+    fn check(folder: &Path, expected: &[&str]) {
+        let project = Project::empty();
+        let yaml = format!("{{ folder: {} }}", folder.display());
+        let mut diagnostics = Diagnostics::new();
+        let to = CONNECTOR.destination.as_ref().expect("it sends");
+        let context = &project.context();
+        let built =
+            (to.build)(&settings(&yaml, to.schema), context, Arc::default(), &mut diagnostics);
+        assert!(built.is_some(), "it may be mounted later");
+        let from = CONNECTOR.source.as_ref().expect("it receives");
+        let built = (from.build)(&settings(&yaml, from.schema), context, &mut diagnostics);
+        assert!(built.is_some(), "it may be mounted later");
+        let told: Vec<String> =
+            diagnostics.iter().map(|one| format!("{}: {}", one.code, one.message)).collect();
+        assert_eq!(told, expected);
+    }
+    let folder = folder();
+    check(folder.path(), &[]);
+    check(
+        &folder.path().join("gone"),
+        &[
+            "file.write-failed: there is no such folder",
+            "file.folder-unreadable: there is no such folder",
+        ],
+    );
+}
+
 #[tokio::test]
 async fn settings_that_make_no_sense_are_explained() {
     let check = |made: Result<(), String>, expected: &str| {

@@ -15,8 +15,14 @@ use crate::tls::{CLIENT_TLS, ClientTls};
 /// The address under `name`.
 pub(crate) fn url(reading: &mut Reading<'_>, name: &'static str) -> Option<Url> {
     reading.conceal_password(name);
-    let url = match Url::parse(reading.settings.text(name)?) {
+    let text = reading.settings.text(name)?;
+    let url = match Url::parse(text) {
         Ok(url) => url,
+        Err(_) if !text.contains("://") => {
+            let message = "this is not a URL: it begins with `https://` or `http://` and a host";
+            reading.wrong(name, message);
+            return None;
+        }
         // The error's text does not repeat the URL, which may have a password in it.
         Err(error) => {
             reading.wrong(name, format!("this is not a URL: {error}"));

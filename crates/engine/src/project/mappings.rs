@@ -21,6 +21,9 @@ pub(super) const OVERLAYS: &str = "mappings";
 /// Where receivers stand.
 pub(super) const RECEIVERS: &str = "receivers";
 
+/// So many paths are told of a project where another is named.
+const LISTED_MAX: usize = 8;
+
 impl Mappings {
     /// Takes an overlay, read or not.
     pub(super) fn add_overlay(&mut self, path: String, overlay: Option<Overlay>, bytes: Vec<u8>) {
@@ -74,11 +77,26 @@ fn named<T: Clone>(
         used.insert(path.to_owned());
         return found.clone();
     }
-    let near = nearest(path, known.keys().map(String::as_str));
+    let paths = || known.keys().map(String::as_str);
+    let as_name = || {
+        let names = paths().filter_map(|path| path.rsplit('/').next()?.strip_suffix(".yaml"));
+        let near = nearest(path, names)?;
+        let ending = format!("/{near}.yaml");
+        paths().find(|path| path.ends_with(&ending))
+    };
+    let substituted = node.as_scalar().is_some_and(|scalar| scalar.is_substituted());
+    let near = nearest(path, paths()).or_else(as_name).filter(|_| !substituted);
+    let mut help = format!("write its path in the project: `{folder}/NAME.yaml`");
+    let listed: Vec<String> = paths().take(LISTED_MAX).map(|path| format!("`{path}`")).collect();
+    if !listed.is_empty() {
+        let more = if known.len() > LISTED_MAX { " …" } else { "" };
+        help.push_str(&format!("; there are {}{more}", listed.join(", ")));
+    }
+    let message = format!("there is no {what} `{path}`");
     diagnostics.push(
-        Diagnostic::error("project.mapping", &node.span, format!("there is no {what} `{path}`"))
+        Diagnostic::error("project.mapping", &node.span, message)
             .with_nearest(near)
-            .with_help(format!("write its path in the project: `{folder}/NAME.yaml`")),
+            .with_help(help),
     );
     None
 }

@@ -21,7 +21,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use pipehat_config::{Diagnostic, Diagnostics, DurationOrWord, Fields, Node, SecretReference};
+use pipehat_config::{
+    Diagnostic, Diagnostics, DurationOrWord, Fields, Node, SecretReference, nearest,
+};
 use pipehat_connectors::Secrets;
 
 use super::bot::{DeployedBots, deployed};
@@ -232,6 +234,14 @@ fn is_product_name(text: &str) -> bool {
     NAMES.iter().any(|name| name.eq_ignore_ascii_case(text))
 }
 
+/// Whether it is `embedded`, written wrongly: letters alone, and about as many. All else may be a password.
+fn is_near_embedded(text: &str) -> bool {
+    const WORD: &str = "embedded";
+    text.bytes().all(|byte| byte.is_ascii_alphabetic())
+        && text.len().abs_diff(WORD.len()) <= 2
+        && nearest(text, [WORD]).is_some()
+}
+
 /// Whether a secret is there and has something in it; says so where not.
 fn known_secret(
     reference: &SecretReference,
@@ -286,6 +296,10 @@ fn datastore(
                              PostgreSQL, where the secret holds `postgres://user:password@host/database`",
                         ),
                 );
+                return None;
+            }
+            Some(text) if is_near_embedded(text) => {
+                node.one_of(&["embedded", "secret:NAME"], diagnostics);
                 return None;
             }
             _ => {}

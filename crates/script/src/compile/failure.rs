@@ -19,6 +19,24 @@ pub struct ScriptError {
     pub excerpt: Option<String>,
 }
 
+/// A place in a text, both from 1, the column in characters.
+pub(super) struct Place {
+    pub(super) line: u32,
+    pub(super) column: u32,
+}
+
+impl Place {
+    /// Of a byte.
+    pub(super) fn of(source: &str, offset: usize) -> Self {
+        let before = source.get(..offset.min(source.len())).unwrap_or(source);
+        let start = before.rfind('\n').map_or(0, |at| at + 1);
+        let line = before.matches('\n').count() + 1;
+        let column = before.get(start..).unwrap_or_default().chars().count() + 1;
+        let number = |number| u32::try_from(number).unwrap_or(u32::MAX);
+        Self { line: number(line), column: number(column) }
+    }
+}
+
 /// How much of a line is shown.
 const EXCERPT_CHARACTERS_MAX: usize = 160;
 
@@ -31,14 +49,13 @@ impl ScriptError {
 
     /// One about a place in a file, counted in bytes.
     pub(crate) fn at(file: &str, source: &str, offset: usize, message: impl Into<String>) -> Self {
+        let Place { line, column } = Place::of(source, offset);
         let before = source.get(..offset.min(source.len())).unwrap_or(source);
         let start = before.rfind('\n').map_or(0, |at| at + 1);
-        let line = before.matches('\n').count() + 1;
-        let column = before.get(start..).unwrap_or_default().chars().count() + 1;
         let whole = source.get(start..).unwrap_or_default().lines().next().unwrap_or_default();
         Self {
-            line: u32::try_from(line).unwrap_or(u32::MAX),
-            column: u32::try_from(column).unwrap_or(u32::MAX),
+            line,
+            column,
             excerpt: Some(whole.chars().take(EXCERPT_CHARACTERS_MAX).collect()),
             ..Self::of_file(file, message)
         }

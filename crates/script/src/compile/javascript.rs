@@ -4,7 +4,6 @@ use oxc::allocator::Allocator;
 use oxc::ast::ast::{Decorator, ImportExpression, JSXElement, JSXFragment, Program, Statement};
 use oxc::ast_visit::{Visit, walk};
 use oxc::codegen::{Codegen, CodegenOptions};
-use oxc::diagnostics::OxcDiagnostic;
 use oxc::parser::{ParseOptions, Parser};
 use oxc::semantic::SemanticBuilder;
 use oxc::span::{SourceType, Span};
@@ -15,6 +14,7 @@ use super::failure::ScriptError;
 use super::links::Links;
 use super::position::Positions;
 use super::state;
+use super::syntax;
 
 /// How a file is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,7 +95,7 @@ pub(crate) fn compile(
     };
     let parsed = Parser::new(&allocator, source, source_type).with_options(options).parse();
     if let Some(found) = parsed.diagnostics.errors().next() {
-        return Err(of_diagnostic(file, source, found));
+        return Err(syntax::mistake(file, source, found));
     }
     let mut program = parsed.program;
     let mut refused = Refused::default();
@@ -107,7 +107,7 @@ pub(crate) fn compile(
     let built =
         SemanticBuilder::new().with_check_syntax_error(true).with_enum_eval(true).build(&program);
     if let Some(found) = built.diagnostics.errors().next() {
-        return Err(of_diagnostic(file, source, found));
+        return Err(syntax::mistake(file, source, found));
     }
     if language == Language::CommonJs {
         return Ok(commonjs::wrap(source, &program));
@@ -119,7 +119,7 @@ pub(crate) fn compile(
         let transformer = Transformer::new(&allocator, file.as_ref(), &TransformOptions::default());
         let transformed = transformer.build_with_scoping(scoping, &mut program);
         if let Some(found) = transformed.diagnostics.errors().next() {
-            return Err(of_diagnostic(file, source, found));
+            return Err(syntax::mistake(file, source, found));
         }
         scoping = transformed.scoping;
         let options =
@@ -234,17 +234,5 @@ impl<'a> Visit<'a> for Refused {
     fn visit_decorator(&mut self, it: &Decorator<'a>) {
         let help = "call the function yourself: `const Wrapped = decorate(Plain)`";
         self.found.get_or_insert((it.span, "decorators are not supported", help));
-    }
-}
-
-fn of_diagnostic(file: &str, source: &str, found: &OxcDiagnostic) -> ScriptError {
-    let message = found.message.to_string();
-    let error = match found.labels.first() {
-        Some(label) => ScriptError::at(file, source, label.offset() as usize, message),
-        None => ScriptError::of_file(file, message),
-    };
-    match &found.help {
-        Some(help) => error.with_help(help.to_string()),
-        None => error,
     }
 }

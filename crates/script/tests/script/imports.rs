@@ -190,10 +190,35 @@ fn packages_in_commonjs() {
 }
 
 #[test]
+fn a_syntax_error_says_what_was_found_and_where() {
+    #[track_caller]
+    fn check(body: &str, expected: &str) {
+        let source = format!("export function handler() {{\n{body}\n}}\n");
+        let error = refused(&[("bot.ts", &source)]);
+        let help = error.help.map(|help| format!(" ({help})")).unwrap_or_default();
+        assert_eq!(format!("{}:{}: {}{help}", error.line, error.column, error.message), expected);
+    }
+    check("const x = ;", "2:11: Unexpected `;` behind `=` (a value is missing behind `=`)");
+    check("const = 5;", "2:7: Unexpected `=` behind `const` (a name is missing behind `const`)");
+    check("let a: = 5;", "2:8: Unexpected `=` behind `:`");
+    check("f(1, ;", "2:6: Unexpected `;` behind `,`");
+    check("}", "3:1: Unexpected `}` behind `}` (it may be one too many)");
+    check("a = 1 + // plus\n;", "3:1: Unexpected `;`");
+    check("return [1, 2;", "2:13: Expected `,` or `]` but found `;` (`[` stands at 2:8)");
+    check("f( { return 12; }", "2:13: Expected `:` but found `12`");
+    check("if (a) {", "3:2: Expected `}` but found the end of the file (`{` stands at 1:27)");
+    check(
+        "foo bar;",
+        "2:4: Expected `;` or a new line but found `bar` (a word may be misspelt, or a comma, an operator or a bracket missing)",
+    );
+    check("return 'a", "2:8: Unterminated string");
+}
+
+#[test]
 fn errors_say_where_and_what_to_do() {
     check_refused(
         &[("bots/bot.ts", "const a: string = 'x';\nexport const handler = ( => a;")],
-        "bots/bot.ts:2:26: Unexpected token\n  export const handler = ( => a;\n                           ^",
+        "bots/bot.ts:2:26: Unexpected `=>` behind `(`\n  export const handler = ( => a;\n                           ^",
     );
     check_refused(
         &[(

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Query, State};
 use pipehat_engine::ChannelStatus;
+use pipehat_script::Concealed;
 use pipehat_store::bots::{BotBookError, BotRun, RunQuery, RunState, RunSummary};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -61,7 +62,7 @@ pub struct BotView {
     /// Channels in which it fails as a step.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<FailingStepView>,
-    /// Why it hears of no change: the datastore refused its Subscription.
+    /// Why it hears of no change: the datastore refused its Subscription, or there is no such bot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unheard: Option<String>,
 }
@@ -280,9 +281,15 @@ async fn of_subscriptions(shared: &Shared) -> Result<BTreeMap<String, BotView>, 
         view.changes_failing = view.changes_failing.saturating_add(state.failing);
         view.changes_given_up = view.changes_given_up.saturating_add(state.dead_letters);
         view.problem = view.problem.take().or(state.problem);
+        if state.active && shared.bots.is_nobody(bot).await {
+            view.unheard = Some(NOBODY.to_owned());
+        }
     }
     Ok(bots)
 }
+
+/// Of a bot that a Subscription names and that is not there: it may be deployed later, and is told of until then.
+const NOBODY: &str = "a Subscription names this bot, and there is none; deploy it, or mend the Subscription's endpoint";
 
 /// The channels in which bots fail as steps, by bot.
 fn of_steps(shared: &Shared, channels: &[ChannelStatus]) -> BTreeMap<String, Vec<FailingStepView>> {
@@ -349,7 +356,7 @@ pub(super) async fn views(
         let counts = counts.remove(&name).unwrap_or_default();
         let told = told.remove(&name).unwrap_or_default();
         BotView {
-            unheard: unheard.remove(&name),
+            unheard: unheard.remove(&name).or(told.unheard),
             steps: steps.remove(&name).unwrap_or_default(),
             of_project: bot.is_some(),
             revision: bot.map(|bot| bot.revision.clone()),
@@ -397,12 +404,21 @@ pub(super) async fn show(
 ) -> Result<Json<RunDetail>, ApiError> {
     let run = book(&shared, move |book| book.run(id)).await?;
     let run = run.ok_or_else(|| ApiError::not_found("such run (any more)"))?;
-    Ok(Json(detail(run)))
+    let concealed = Concealed::of(shared.bots.set().secrets_of(&run.bot));
+    Ok(Json(detail(run, &concealed)))
 }
 
-fn detail(run: BotRun) -> RunDetail {
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).ok().filter(|text| !text.is_empty());
-    let json = |text: &str| serde_json::from_str(text).unwrap_or_default();
+fn detail(run: BotRun, concealed: &Concealed) -> RunDetail {
+    let text = |bytes: Vec<u8>| {
+        let text = String::from_utf8(bytes).ok().filter(|text| !text.is_empty())?;
+        Some(concealed.text(&text).into_owned())
+    };
+    // What earlier releases recorded had secrets in it.
+    let json = |text: &str| {
+        let mut value = serde_json::from_str(text).unwrap_or_default();
+        concealed.value(&mut value);
+        value
+    };
     RunDetail {
         revision: run.revision,
         cpu_us: run.cpu,
@@ -410,7 +426,7 @@ fn detail(run: BotRun) -> RunDetail {
         input: text(run.input),
         result_type: run.result_type,
         result: text(run.result),
-        error: run.error,
+        error: run.error.map(|error| concealed.text(&error).into_owned()),
         log: json(&run.log),
         effects: json(&run.effects),
         run: view(RunSummary {

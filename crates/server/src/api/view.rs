@@ -147,8 +147,11 @@ pub struct HealthView {
     pub problems: u64,
     /// The latest problem's operator code.
     pub problem_code: Option<String>,
-    /// The latest problem, where and what.
+    /// The latest problem, where and what; cleared by the next success.
     pub problem: Option<String>,
+    /// When it was; where the state is `down`, since when.
+    #[serde(default)]
+    pub problem_at: Option<String>,
 }
 
 impl From<HealthSnapshot> for HealthView {
@@ -168,6 +171,7 @@ impl From<HealthSnapshot> for HealthView {
             problems: health.problems,
             problem_code: health.problem.as_ref().map(|problem| problem.code.to_owned()),
             problem: health.problem.map(|problem| problem.detail),
+            problem_at: health.problem_at.map(|at| at.to_string()),
         }
     }
 }

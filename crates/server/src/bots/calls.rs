@@ -160,7 +160,8 @@ impl Calls {
             }
             // Who sends a message is answered by one, whatever happened.
             Err(failed) if input::is_hl7(&content_type) => {
-                let text = format!("the bot failed ({})", failed.code);
+                let run = failed.run.map(|run| format!(", run {run}")).unwrap_or_default();
+                let text = format!("the bot failed ({}){run}", failed.code);
                 let reply = input::acknowledgment(&body, Some(&text), jiff::Timestamp::now());
                 Ok(BotAnswer {
                     status: status_of(&failed),

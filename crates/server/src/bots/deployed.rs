@@ -105,6 +105,11 @@ impl BotSet {
         }
     }
 
+    /// The secrets that a bot is given.
+    pub(crate) fn secrets_of(&self, id: &str) -> &BTreeMap<String, String> {
+        self.bots.get(id).map_or(&self.secrets_of_deployed, |bot| &bot.secrets)
+    }
+
     /// The bots of the project in which it differs from one before.
     pub(crate) fn changes_since(&self, before: &Self) -> BotChanges {
         let mut changes = BotChanges::default();

@@ -1,9 +1,9 @@
-//! A run as it is kept: what was asked and answered, what was logged.
+//! A run as it is kept: what was asked and answered, what was logged; without the secrets that the bot was given.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use pipehat_connectors::BotFinding;
-use pipehat_script::{Answer, Ask, AskError, LogLevel, LogLine, Recorded};
+use pipehat_script::{Answer, Ask, AskError, Concealed, LogLevel, LogLine, Recorded};
 use serde_json::{Value, json};
 
 use super::host::FINDINGS;
@@ -15,7 +15,7 @@ const BODY_BYTES_MAX: usize = 256 * 1024;
 const EFFECTS_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// What came from the host, in order.
-pub(super) fn effects(recorded: &[Recorded]) -> String {
+pub(super) fn effects(recorded: &[Recorded], concealed: &Concealed) -> String {
     let mut effects = Vec::new();
     let mut bytes = 0_usize;
     for (index, one) in recorded.iter().enumerate() {
@@ -32,6 +32,7 @@ pub(super) fn effects(recorded: &[Recorded]) -> String {
         {
             object.insert("findings".to_owned(), Value::Array(told));
         }
+        concealed.value(&mut value);
         bytes = bytes.saturating_add(value.to_string().len());
         if bytes > EFFECTS_BYTES_MAX {
             effects.push(json!({ "left_out": recorded.len().saturating_sub(index) }));
@@ -137,7 +138,7 @@ fn content(body: &[u8]) -> Value {
 }
 
 /// What a script logged.
-pub(super) fn log(lines: &[LogLine]) -> String {
+pub(super) fn log(lines: &[LogLine], concealed: &Concealed) -> String {
     let lines = lines.iter().map(|line| {
         let level = match line.level {
             LogLevel::Debug => "debug",
@@ -145,7 +146,7 @@ pub(super) fn log(lines: &[LogLine]) -> String {
             LogLevel::Warn => "warn",
             LogLevel::Error => "error",
         };
-        json!({ "at": line.at.to_string(), "level": level, "text": line.text })
+        json!({ "at": line.at.to_string(), "level": level, "text": concealed.text(&line.text) })
     });
     Value::Array(lines.collect()).to_string()
 }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use pipehat_engine::Engine;
 use pipehat_message::CharsetRule;
 use pipehat_resource::json::parse;
-use pipehat_script::{Event, Output, Script};
+use pipehat_script::{Concealed, Event, Output, Script};
 use pipehat_store::bots::{BotBook, BotBookError, BotRun, RunState};
 use pipehat_store::datastore::ResourceKey;
 use tokio::runtime::Handle;
@@ -216,6 +216,11 @@ impl Bots {
         Ok(bot)
     }
 
+    /// Whether there is no bot of this id, as far as that can be told.
+    pub(crate) async fn is_nobody(&self, id: &str) -> bool {
+        !self.set().bots.contains_key(id) && matches!(self.find(id).await, Err(NotFound::Nobody))
+    }
+
     /// What a client deployed, where this version was compiled before.
     fn known(&self, id: &str, version: u64) -> Option<Arc<Deployed>> {
         let compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
@@ -360,8 +365,9 @@ impl Bots {
             return Err(Failed::new("bot.stopping", "the server stops", None));
         };
         let Ended { run: ran, log, mut gathered } = ended;
-        run.effects = record::effects(&ran.recorded);
-        run.log = record::log(&log);
+        let concealed = Concealed::of(&bot.secrets);
+        run.effects = record::effects(&ran.recorded, &concealed);
+        run.log = record::log(&log, &concealed);
         run.took = micros(ran.took);
         run.cpu = micros(ran.cpu);
         run.attempts = run.attempts.saturating_add(1);
@@ -369,7 +375,7 @@ impl Bots {
             Ok(output) => output,
             Err(error) => {
                 let failed = Failed::of_run(&error, &gathered.refused, id);
-                run.error = Some(words(error));
+                run.error = Some(concealed.text(&words(error)).into_owned());
                 self.keep_failed(run, &bot, &failed, waiting);
                 return Err(failed);
             }
@@ -411,14 +417,15 @@ impl Bots {
         let mut run = self.begun(&task);
         let Ended { run: ran, log, mut gathered } = ended;
         run.input = body.to_vec();
-        run.effects = record::effects(&ran.recorded);
-        run.log = record::log(&log);
+        let concealed = Concealed::of(&bot.secrets);
+        run.effects = record::effects(&ran.recorded, &concealed);
+        run.log = record::log(&log, &concealed);
         (run.took, run.cpu, run.attempts) = (micros(ran.took), micros(ran.cpu), 1);
         run.ended = Some(now());
         let result = match ran.result {
             Ok(output) => self.handle.block_on(self.hand_over(bot, &mut gathered)).map(|()| output),
             Err(error) => {
-                run.error = Some(error.message.clone());
+                run.error = Some(concealed.text(&error.message).into_owned());
                 Err(format!("the bot `{}` failed: {}", bot.id, why(&error)))
             }
         };

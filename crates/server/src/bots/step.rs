@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use pipehat_connectors::{
     BotFailure, BotFinding, BotOutcome, BotRequest, BotResult, BotRunner, BotTold, Prospect,
 };
-use pipehat_script::{Ask, Event, Output, Recorded};
+use pipehat_script::{Ask, Concealed, Event, Output, Recorded};
 use pipehat_store::bots::RunState;
 
 use super::deployed::{ChannelPart, Deployed};
@@ -137,8 +137,9 @@ impl Step {
         let Ended { run: ran, log, gathered } = ended;
         let findings = record::findings(&ran.recorded);
         run.input = task.body;
-        run.effects = record::effects(&ran.recorded);
-        run.log = record::log(&log);
+        let concealed = Concealed::of(&self.bot.secrets);
+        run.effects = record::effects(&ran.recorded, &concealed);
+        run.log = record::log(&log, &concealed);
         (run.took, run.cpu, run.attempts) = (took, micros(ran.cpu), 1);
         run.started = Some(run.queued.saturating_sub(i64::try_from(took).unwrap_or(0)));
         let output = match (ran.result, handed) {
@@ -150,7 +151,7 @@ impl Step {
             }
             (Err(error), _) => {
                 let failed = Failed::of_run(&error, &gathered.refused, id);
-                run.error = Some(words(error));
+                run.error = Some(concealed.text(&words(error)).into_owned());
                 bots.keep_failed(run, &self.bot, &failed, Waiting::Somebody);
                 return told.tell(Err(self.failure(bots, failed)));
             }

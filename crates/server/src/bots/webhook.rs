@@ -140,6 +140,11 @@ fn failure(failed: &Failed, content_type: &str, body: &[u8]) -> Response {
         "bot.input" => format!("{} ({})", failed.why, failed.code),
         code => format!("the bot failed ({code})"),
     };
+    // By its number whoever runs the server finds why: `pipehat bot show`.
+    let text = match failed.run {
+        Some(run) => format!("{text}, run {run}"),
+        None => text,
+    };
     if input::is_hl7(content_type) {
         let reply = input::acknowledgment(body, Some(&text), jiff::Timestamp::now());
         return response(status, content_type, reply.into(), failed.run);

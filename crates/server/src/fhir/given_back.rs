@@ -116,6 +116,12 @@ pub(super) fn may_ask_unlooked(
 
 /// A refusal by the datastore, in words that the client may hear.
 pub(super) fn refusal(request: &Request, refusal: Refusal) -> Problem {
+    if refusal == Refusal::SeveralMatch
+        && let Some(condition) = condition(request)
+    {
+        let text = format!("the condition `{condition}` matches more than one resource");
+        return Problem::new(StatusCode::PRECONDITION_FAILED, IssueCode::MultipleMatches, text);
+    }
     let resource_type = match &request.call {
         Call::Patch(key) => &key.resource_type,
         Call::ConditionalPatch(name) => name,
@@ -126,6 +132,19 @@ pub(super) fn refusal(request: &Request, refusal: Refusal) -> Problem {
         Allowed::Nothing | Allowed::Where(_) => Sight::Unseen,
     };
     patch_refusal(resource_type, sight, refusal)
+}
+
+/// What a conditional interaction asks by: the type and the names of the parameters, without their values.
+fn condition(request: &Request) -> Option<String> {
+    let (name, query) = match &request.call {
+        Call::Create(name) => (name, request.conditions.if_none_exist.as_ref()?),
+        Call::ConditionalUpdate(name)
+        | Call::ConditionalPatch(name)
+        | Call::ConditionalDelete(name) => (name, &request.query),
+        _ => return None,
+    };
+    let names: Vec<&str> = query.pairs().iter().map(|(name, _)| name.as_str()).collect();
+    Some(format!("{name}?{}", names.join("&")))
 }
 
 /// Why a patch can't be applied, or what it makes is not valid: told to who sees what it was applied to.

@@ -320,7 +320,7 @@ impl FhirService {
                 [] if request.only_if_found => Ok(Answer::empty(StatusCode::OK)),
                 [] => Err(Refusal::NoneMatches.into()),
                 [one] => self.patch(request, &one.version.key).await,
-                _ => Err(Refusal::SeveralMatch.into()),
+                _ => Err(refusal(request, Refusal::SeveralMatch)),
             };
         }
         let interaction = self.conditional_patch_interaction(request, resource_type)?;

@@ -77,7 +77,9 @@ async fn conditional_creates() {
     assert_eq!(first.id(), second.id());
     assert_eq!(second.header("location"), first.header("location"));
     server.put(&patient(Some("other"), "1")).await;
-    send("identifier=urn:mrn|1").await.refused(412, "multiple-matches");
+    let text = send("identifier=urn:mrn|1").await.refused(412, "multiple-matches").text();
+    assert!(text.contains("the condition `Patient?identifier` matches more than one"), "{text}");
+    assert!(!text.contains("urn:mrn"), "{text}");
     send("nothing=1").await.refused(400, "not-supported");
     send("?").await.refused(400, "required");
 }

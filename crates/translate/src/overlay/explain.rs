@@ -38,11 +38,21 @@ pub(super) fn unread(unread: &Unread, span: &Span, rows: &[Row]) -> Diagnostic {
             "read another field, write another element, or name under `codes` a table that says what its values become",
             None,
         ),
-        "attr" => (
-            unread.problem.clone(),
-            "write the element with its path, such as `name[1].family` or `extension[1].url`",
-            element_near(&unread.problem),
-        ),
+        "attr" => {
+            let help =
+                "write the element with its path, such as `name[1].family` or `extension[1].url`";
+            let near = element_near(&unread.problem);
+            let message = unread.problem.clone();
+            let elements = || listed(elements_of(&message)?.1);
+            if let (None, Some(listed)) = (near, elements()) {
+                let owner = elements_of(&message).map_or("", |(owner, _)| owner);
+                return Diagnostic::error("overlay.row", span, &*message)
+                    .with_help(format!("{help}; {owner} has {listed}"));
+            }
+            return Diagnostic::error("overlay.row", span, &*message)
+                .with_nearest(near)
+                .with_help(help);
+        }
         "assign" if unread.problem.starts_with(NO_VALUE) => {
             (unread.problem.clone(), "write a value of this form, or another element", None)
         }
@@ -56,23 +66,25 @@ pub(super) fn unread(unread: &Unread, span: &Span, rows: &[Row]) -> Diagnostic {
             "name a map whose name ends with the element's type, such as `CX[Identifier]`, or write another element",
             None,
         ),
-        "dt_map" => (
-            unread.problem.clone(),
-            "datatype maps are named by what is read and what is made, such as `CWE[CodeableConcept]`",
-            nearest(text, names(rows, RowTable::Datatypes)),
-        ),
+        "dt_map" => {
+            let help = "datatype maps are named by what is read and what is made, such as `CWE[CodeableConcept]`";
+            let diagnostic = Diagnostic::error("overlay.row", span, unread.problem.clone());
+            return map_that_is_there(diagnostic, help, text, rows, RowTable::Datatypes);
+        }
         "vocab_map" => (
             format!("no codes are told of `{text}`"),
             "name a code system map of the tables, or tell its codes under `codes`",
             nearest(text, names(rows, RowTable::Codesystems)),
         ),
-        "segment_map" => (
-            format!(
+        "segment_map" => {
+            let message = format!(
                 "no rows under `segments`, and none of the tables, are named `{text}` and make what `resource` names"
-            ),
-            "name a segment map, such as `PID[Patient]`, or tell its rows under `segments`",
-            nearest(text, names(rows, RowTable::Segments)),
-        ),
+            );
+            let help =
+                "name a segment map, such as `PID[Patient]`, or tell its rows under `segments`";
+            let diagnostic = Diagnostic::error("overlay.row", span, message);
+            return map_that_is_there(diagnostic, help, text, rows, RowTable::Segments);
+        }
         "target" => (
             format!("`{text}` is no resource that rows can make: {}", unread.problem),
             "write its type and which of them it is, such as `Patient[1]`",
@@ -81,7 +93,7 @@ pub(super) fn unread(unread: &Unread, span: &Span, rows: &[Row]) -> Diagnostic {
         "map" => (
             format!("`{}` names no segment and no type of FHIR's", unread.map),
             "a map is named by its segment and the type it makes, such as `ZPD[Patient]`",
-            None,
+            unread.map.split_once('[').and_then(|(_, made)| type_near(made.trim_end_matches(']'))),
         ),
         _ => (unread.problem.clone(), "", None),
     };
@@ -99,27 +111,77 @@ pub(super) fn group(row: &Row, span: &Span) -> Option<Diagnostic> {
     }
     let near = nearest(group, groups.iter().map(String::as_str));
     let text = format!("{} has no group `{group}`", row.map());
-    Some(Diagnostic::error("overlay.row", span, text).with_nearest(near))
+    let diagnostic = Diagnostic::error("overlay.row", span, text).with_nearest(near);
+    Some(match listed(groups.iter().map(String::as_str)) {
+        Some(listed) => diagnostic.with_help(format!("its groups are {listed}")),
+        None => diagnostic.with_help("it has no groups: write the segment alone"),
+    })
 }
 
 /// A row that is to be dropped, and isn't there.
 pub(super) fn nothing_dropped(drop: &Dropped, rows: &[Row]) -> Diagnostic {
     let of_map = || rows.iter().filter(|row| row.map() == drop.map);
     let of_field = || of_map().filter(|row| row.id() == drop.id);
-    let (text, near) = if of_map().next().is_none() {
+    let (text, near, there) = if of_map().next().is_none() {
         let near = nearest(&drop.map, rows.iter().map(Row::map));
-        (format!("the tables have no map `{}`", drop.map), near)
+        let segment = drop.map.split('[').next().unwrap_or_default();
+        let of_segment = rows.iter().map(Row::map).filter(|map| is_of(map, segment));
+        (format!("the tables have no map `{}`", drop.map), near, listed(of_segment))
     } else if of_field().next().is_none() {
         let near = nearest(&drop.id, of_map().map(Row::id));
-        (format!("`{}` has no row of `{}`", drop.map, drop.id), near)
+        let text = format!("`{}` has no row of `{}`", drop.map, drop.id);
+        (text, near, listed(of_map().map(Row::id)))
     } else {
         let to = drop.attr.as_deref().unwrap_or_default();
         let near = nearest(to, of_field().map(|row| row.cell("attr")));
-        (format!("no row of `{}` in `{}` writes to `{to}`", drop.id, drop.map), near)
+        let text = format!("no row of `{}` in `{}` writes to `{to}`", drop.id, drop.map);
+        (text, near, listed(of_field().map(|row| row.cell("attr"))))
+    };
+    let help = match there {
+        Some(there) => format!("there are {there}"),
+        None => {
+            "look the map and the field up in the mapping tables (`--lineage` names them)".into()
+        }
     };
     Diagnostic::error("overlay.nothing-dropped", &drop.span, text)
         .with_nearest(near)
-        .with_help("look the map and the field up in the mapping tables (`--lineage` names them)")
+        .with_help(help)
+}
+
+/// A map that is named nearly so, else those of what is read.
+fn map_that_is_there(
+    diagnostic: Diagnostic,
+    help: &str,
+    text: &str,
+    rows: &[Row],
+    table: RowTable,
+) -> Diagnostic {
+    let near = nearest(text, names(rows, table));
+    let read = text.split('[').next().unwrap_or_default();
+    let of_read = || listed(names(rows, table).filter(|map| is_of(map, read)));
+    let help = match of_read().filter(|_| near.is_none()) {
+        Some(listed) => format!("{help}; of `{read}` there are {listed}"),
+        None => help.to_owned(),
+    };
+    diagnostic.with_nearest(near).with_help(help)
+}
+
+/// Whether a map reads this segment or data type.
+fn is_of(map: &str, read: &str) -> bool {
+    map.split('[').next() == Some(read)
+}
+
+/// More names are no help to a reader.
+const LISTED_MAX: usize = 60;
+
+/// Names, each once; none where there are none, or too many to be read.
+pub(super) fn listed<'n>(names: impl IntoIterator<Item = &'n str>) -> Option<String> {
+    let names: BTreeSet<&str> = names.into_iter().filter(|name| !name.is_empty()).collect();
+    if names.is_empty() || names.len() > LISTED_MAX {
+        return None;
+    }
+    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    Some(names.join(", "))
 }
 
 fn names(rows: &[Row], table: RowTable) -> impl Iterator<Item = &str> {
@@ -128,9 +190,15 @@ fn names(rows: &[Row], table: RowTable) -> impl Iterator<Item = &str> {
 
 /// Of `Patient has no element gendr`: what Patient has that is written like it.
 fn element_near(problem: &str) -> Option<&str> {
-    let (owner, name) = problem.split_once(" has no element ")?;
-    let owner = TypeDefinition::named(owner)?;
-    nearest(name, owner.elements().map(|element| element.name()))
+    let (_, name) = problem.split_once(" has no element ")?;
+    nearest(name, elements_of(problem)?.1)
+}
+
+/// Of `Patient has no element gendr`: what Patient has.
+fn elements_of(problem: &str) -> Option<(&str, impl Iterator<Item = &'static str>)> {
+    let (name, _) = problem.split_once(" has no element ")?;
+    let owner = TypeDefinition::named(name)?;
+    Some((name, owner.elements().map(|element| element.name())))
 }
 
 fn type_near(text: &str) -> Option<&'static str> {
@@ -154,7 +222,7 @@ pub(super) fn structure(row: &Row, span: &Span, tables: &BTreeSet<String>) -> Op
 }
 
 /// A code that none of the elements that its table is for takes: it would be left out wherever it comes.
-pub(super) fn code(row: &Row, span: &Span, plan: &Plan) -> Option<Diagnostic> {
+pub(super) fn code(row: &Row, span: &Span, plan: &Plan, rows: &[Row]) -> Option<Diagnostic> {
     let meaning = plan.vocabulary(row.map())?.meaning(row.cell("code"))?;
     let mut refusals = Vec::new();
     for own in plan.code_uses(row.map()) {
@@ -164,9 +232,18 @@ pub(super) fn code(row: &Row, span: &Span, plan: &Plan) -> Option<Diagnostic> {
     let (element, refusal) =
         refusals.into_iter().min_by_key(|(element, _)| (element.len(), *element))?;
     let text = format!("`{}` is for {element}, and this is no value of it: {refusal}", row.map());
-    let help =
-        "write a code that the element takes, with its `system` where it is a CodeableConcept's";
-    Some(Diagnostic::error("overlay.code", span, text).with_help(help))
+    let mut help =
+        "write a code that the element takes, with its `system` where it is a CodeableConcept's"
+            .to_owned();
+    let of_map = || {
+        let tables = rows.iter().filter(|other| other.overlay.is_none());
+        tables.filter(|other| other.map() == row.map()).map(|other| other.cell("fcode"))
+    };
+    let near = nearest(row.cell("fcode"), of_map().filter(|code| !code.is_empty()));
+    if let Some(listed) = listed(of_map()) {
+        help.push_str(&format!("; the table's own are {listed}"));
+    }
+    Some(Diagnostic::error("overlay.code", span, text).with_nearest(near).with_help(help))
 }
 
 /// A value of an extension of which no row tells the URL: without it it is no extension, and is left out.

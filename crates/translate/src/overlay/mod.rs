@@ -105,7 +105,9 @@ impl Overlay {
             let found = match added.row.table {
                 RowTable::Messages => explain::structure(&added.row, &added.span, &tables),
                 RowTable::Segments => explain::url(&added.row, added.span_of("attr"), &rows),
-                RowTable::Codesystems => explain::code(&added.row, added.span_of("fcode"), &plan),
+                RowTable::Codesystems => {
+                    explain::code(&added.row, added.span_of("fcode"), &plan, &rows)
+                }
                 RowTable::Datatypes => None,
             };
             found.into_iter().for_each(|found| diagnostics.push(found));

@@ -4,6 +4,7 @@ use pipehat_config::{Diagnostic, Diagnostics, Fields, Node, Span, nearest};
 
 use pipehat_resource::definitions::CodeSystem;
 
+use super::explain;
 use super::{Added, Dropped};
 use crate::table::{Row, RowTable};
 
@@ -127,13 +128,14 @@ impl Reader<'_> {
             let own_name = own.copied().unwrap_or(&map.text).to_owned();
             if own.is_none() && !mentioned.contains(&map.text) {
                 let near = nearest(&map.text, known).map(str::to_owned);
+                let message = format!("no row translates by `{}`", map.text);
                 diagnostics.push(
-                    Diagnostic::error(
-                        "overlay.codes",
-                        &map.span,
-                        format!("no row translates by `{}`", map.text),
-                    )
-                    .with_nearest(near.as_deref()),
+                    Diagnostic::error("overlay.codes", &map.span, message)
+                        .with_nearest(near.as_deref())
+                        .with_help(
+                            "name a code map of the tables, such as `AdministrativeSex` (`--lineage` names them), or one that \
+                             `codes` of a row under `segments` names",
+                        ),
                 );
                 continue;
             }
@@ -167,8 +169,11 @@ impl Reader<'_> {
                     let span = code.map_or(&key.span, |(_, _, span)| span);
                     let text = "FHIR's code system has no such code";
                     let near = code_near(&cells);
-                    diagnostics
-                        .push(Diagnostic::error("overlay.code", span, text).with_nearest(near));
+                    let error = Diagnostic::error("overlay.code", span, text).with_nearest(near);
+                    diagnostics.push(match codes_of(&cells).and_then(explain::listed) {
+                        Some(listed) => error.with_help(format!("it has {listed}")),
+                        None => error,
+                    });
                     continue;
                 }
                 self.add(RowTable::Codesystems, cells, &key.span);
@@ -185,7 +190,11 @@ impl Reader<'_> {
                 let near = nearest(&map.text, known).map(str::to_owned);
                 diagnostics.push(
                     Diagnostic::error("overlay.message", &map.span, "this is no message structure")
-                        .with_nearest(near.as_deref()),
+                        .with_nearest(near.as_deref())
+                        .with_help(
+                            "messages are named by their structure (MSH-9.3), such as `ADT_A01` of ADT^A04, or by one of the \
+                             site's own (`ORU_Z01`)",
+                        ),
                 );
                 continue;
             }
@@ -257,9 +266,16 @@ impl Reader<'_> {
 
 /// The code of the system that is written like it.
 fn code_near(cells: &[(&'static str, String, Span)]) -> Option<&'static str> {
-    let cell = |name: &str| cells.iter().find(|(column, ..)| *column == name);
-    let system = CodeSystem::named(&cell("fsystem")?.1)?;
-    nearest(&cell("fcode")?.1, system.concepts().iter().map(|concept| concept.code))
+    let (_, code, _) = cells.iter().find(|(column, ..)| *column == "fcode")?;
+    nearest(code, codes_of(cells)?)
+}
+
+/// The codes of the system.
+fn codes_of(
+    cells: &[(&'static str, String, Span)],
+) -> Option<impl Iterator<Item = &'static str> + use<>> {
+    let (_, system, _) = cells.iter().find(|(column, ..)| *column == "fsystem")?;
+    Some(CodeSystem::named(system)?.concepts().iter().map(|concept| concept.code))
 }
 
 /// Whether FHIR's own code system has the code; of others nobody knows.

@@ -319,3 +319,40 @@ fn of_two_segments_that_write_one_element_the_first_counts() {
         own.findings
     );
 }
+
+#[test]
+fn what_is_named_wrongly_is_told_with_the_names_there_are() {
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        let file = SourceFile::new("mappings/site.yaml", text);
+        let mut diagnostics = Diagnostics::new();
+        let node = Node::parse(&file, &mut diagnostics).expect("a tree");
+        assert!(Overlay::read(&node, &mut diagnostics).is_none());
+        let one = diagnostics.iter().next().expect("a mistake");
+        let (near, help) = (one.suggestion.as_deref(), one.help.as_deref());
+        let told = format!("{}: {} {}", one.message, near.unwrap_or("-"), help.unwrap_or("-"));
+        assert!(told.contains(expected), "{told}");
+    }
+    let row = |row: &str| format!("segments:\n  ZPD[Patient]:\n    - {row}\n");
+    check(
+        &row("{ field: ZPD-2, to: name.foo }"),
+        "HumanName has no element foo: - write the element with its path, such as `name[1].family` or `extension[1].url`; HumanName has `extension`, `family`, `given`",
+    );
+    check(
+        &row("{ field: ZPD-2, to: identifier, datatype: \"CX[Xyz]\" }"),
+        "of `CX` there are `CX[Identifier]`, ",
+    );
+    check(
+        "codes:\n  AdministrativeSex: { W: weiblich }\n",
+        "FHIR's code system has no such code: - it has `female`, `male`, `other`, `unknown`",
+    );
+    check("drop:\n  - { map: \"PID[Xyz]\", field: PID-1 }\n", "there are `PID[");
+    check(
+        "drop:\n  - { map: \"PID[Patient]\", field: PID-5, to: foo }\n",
+        "writes to `foo`: - there are `",
+    );
+    check(
+        "segments:\n  ZPD[Patint]:\n    - { field: ZPD-2, to: gender }\n",
+        "did you mean `Patient`?",
+    );
+}

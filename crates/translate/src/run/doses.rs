@@ -267,11 +267,14 @@ impl<'a> Run<'a> {
         instant.unwrap_or_else(|_| text.into_owned())
     }
 
-    /// Tells of an administration that was made (RXA-20), though its order is off. What was done counts: who gives knows it, and
+    /// Tells of an administration or a vaccination that was made (RXA-20), though its order is off. What was done counts: who gives knows it, and
     /// a dose that was given and stands nowhere is given again.
     pub(super) fn find_given_without_an_order(&mut self) {
-        for at in 0..self.doses.told.len() {
-            let Some(segment) = self.doses.told.get(at).map(|dose| dose.segment) else { continue };
+        let mut doses: Vec<usize> = self.doses.told.iter().map(|dose| dose.segment).collect();
+        let vaccinations =
+            self.resources.iter().filter(|own| own.definition.name() == "Immunization");
+        doses.extend(vaccinations.filter_map(|own| self.nearest(Name(*b"RXA"), own.segment)));
+        for segment in doses {
             let is_given = self.view.name(segment) == Some(Name(*b"RXA"))
                 && matches!(self.view.field(segment, 20).trim_ascii(), b"CP" | b"PA")
                 && self.view.field(segment, 21).trim_ascii() != b"D";

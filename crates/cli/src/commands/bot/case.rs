@@ -28,7 +28,7 @@ use pipehat_engine::program::TranslationSettings;
 use pipehat_engine::project::{Difference, Mismatch, differences};
 use pipehat_message::CharsetRule;
 use pipehat_script::{
-    Answer, Ask, AskError, Begun, Event, Host, Limit, Limits, LogLine, Output, RunError,
+    Answer, Ask, AskError, Begun, Concealed, Event, Host, Limit, Limits, LogLine, Output, RunError,
     RunErrorKind, Script, Worker,
 };
 use serde_json::Value;
@@ -78,6 +78,8 @@ pub(super) struct Case {
     now: Timestamp,
     expected: Expected,
     resources: Option<Value>,
+    /// Its secrets, which are not written into what is kept or shown.
+    concealed: Concealed,
 }
 
 #[derive(Default)]
@@ -100,6 +102,8 @@ pub(super) struct Update {
 pub(super) struct CaseRun {
     pub(super) mismatches: Vec<Mismatch>,
     pub(super) updates: Vec<Update>,
+    /// The error that it ended with, where that is not what was expected.
+    pub(super) fails: Option<String>,
     pub(super) log: Vec<LogLine>,
     /// How much processor time the run used.
     pub(super) cpu: Duration,
@@ -171,7 +175,12 @@ impl Case {
             expected.error = Some(String::from_utf8_lossy(&content).trim().to_owned());
         }
         let asks_path = path.join("asks.json");
-        let asks = read_json(&asks_path)?;
+        let concealed = Concealed::of(facts.secrets.as_ref().unwrap_or(&BTreeMap::new()));
+        let mut asks = read_json(&asks_path)?;
+        // Written before secrets were concealed.
+        if let Some(asks) = &mut asks {
+            concealed.value(asks);
+        }
         expected.says_something =
             expected.output.is_some() || expected.error.is_some() || asks.is_some();
         if let Some(asks) = asks {
@@ -213,6 +222,7 @@ impl Case {
             now: facts.now.map_or_else(|| NOW.parse().map_err(|_| wrong(path, "no time")), Ok)?,
             expected,
             resources,
+            concealed,
         })
     }
 
@@ -250,9 +260,13 @@ impl Case {
             asked: Vec::new(),
             unanswered: Vec::new(),
             log: Vec::new(),
+            concealed: self.concealed.clone(),
         };
         let host = Rc::new(RefCell::new(host));
-        let run = Worker::new(script, self.limits.clone()).run(&self.event, host.clone());
+        let mut run = Worker::new(script, self.limits.clone()).run(&self.event, host.clone());
+        if let Err(error) = &mut run.result {
+            error.message = self.concealed.text(&error.message).into_owned();
+        }
         let host = host.borrow();
         let mut mismatches = self.compare(&run.result, &host.asked);
         // What came out without an answer says nothing about the bot.
@@ -274,7 +288,13 @@ impl Case {
             actual: format!("`{title}`, which a server refuses (403)"),
             reason: why.clone(),
         }));
-        Ok(CaseRun { mismatches, updates, log: host.log.clone(), cpu: run.cpu })
+        let fails = match &run.result {
+            Err(error) if self.expected.error.is_none() || !updates.is_empty() => {
+                Some(error.message.clone())
+            }
+            _ => None,
+        };
+        Ok(CaseRun { mismatches, updates, fails, log: host.log.clone(), cpu: run.cpu })
     }
 
     fn compare(&self, result: &Result<Output, RunError>, asked: &[Value]) -> Vec<Mismatch> {
@@ -504,6 +524,7 @@ struct CaseHost {
     /// What only a person can answer, and nobody did; each once.
     unanswered: Vec<String>,
     log: Vec<LogLine>,
+    concealed: Concealed,
 }
 
 /// Whether only a person can say what the answer is: there is no such outside where cases run.
@@ -514,7 +535,9 @@ fn is_answered_by_hand(ask: &Ask) -> bool {
 impl CaseHost {
     /// The answer that is written: to the same, else (where none may be asked for it) to the next of the same kind.
     fn written(&mut self, ask: &Ask) -> Option<Result<Answer, AskError>> {
-        let shown = &asked::ask(ask);
+        let mut shown = asked::ask(ask);
+        self.concealed.value(&mut shown);
+        let shown = &shown;
         let same = |written: &Value| {
             let names = ["ask", "headers", "body", "value", "contentType", "reason", "argument"];
             names.iter().all(|name| written[*name] == shown[*name])
@@ -527,7 +550,8 @@ impl CaseHost {
             Some(_) if !is_answered_by_hand(ask) => None,
             _ => position(&alike),
         })?;
-        let written = self.open.get_mut(at)?.take()?;
+        let mut written = self.open.get_mut(at)?.take()?;
+        self.concealed.reveal(&mut written["answer"]);
         asked::answer_of(&written["answer"])
     }
 }
@@ -547,31 +571,32 @@ impl Host for CaseHost {
     }
 
     fn ask(&mut self, ask: &Ask, remaining: Duration) -> Result<Answer, AskError> {
+        let title = self.concealed.text(&asked::title(ask)).into_owned();
         let answer = match (self.written(ask), &mut self.outside) {
             (Some(answer), _) => answer,
             (None, Some(_)) if is_answered_by_hand(ask) => {
-                let title = asked::title(ask);
                 let error = format!("the case has no answer to `{title}`: write it into asks.json");
                 if !self.unanswered.contains(&title) {
-                    self.unanswered.push(title);
+                    self.unanswered.push(title.clone());
                 }
                 Err(AskError::Failed(error))
             }
             (None, Some(outside)) => outside.answer(ask, remaining),
             (None, None) => Err(AskError::Failed(format!(
-                "the case has no answer to `{}`: write it into asks.json, or let --update ask for it",
-                asked::title(ask)
+                "the case has no answer to `{title}`: write it into asks.json, or let --update ask for it"
             ))),
         };
         let is_refused = answer.as_ref().is_ok_and(|answer| answer.status == 403);
         if !is_refused && let Some(why) = self.granted.refusal(ask) {
-            let lacks = (asked::title(ask), why);
+            let lacks = (title, why);
             if !self.not_granted.contains(&lacks) {
                 self.not_granted.push(lacks);
             }
         }
         let one = (ask.clone(), answer);
-        self.asked.push(asked::asked(&one));
+        let mut shown = asked::asked(&one);
+        self.concealed.value(&mut shown);
+        self.asked.push(shown);
         one.1
     }
 
@@ -587,7 +612,8 @@ impl Host for CaseHost {
         self.now = self.now.checked_add(duration).unwrap_or(self.now);
     }
 
-    fn log(&mut self, line: LogLine) {
+    fn log(&mut self, mut line: LogLine) {
+        line.text = self.concealed.text(&line.text).into_owned();
         self.log.push(line);
     }
 }

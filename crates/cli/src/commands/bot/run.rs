@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use pipehat_message::CharsetRule;
-use pipehat_script::{Event, LogLevel, Output, Recorded, Reuse, Run, RunErrorKind, Worker};
+use pipehat_script::{
+    Concealed, Event, LogLevel, Output, Recorded, Reuse, Run, RunErrorKind, Worker,
+};
 use serde_json::{Value, json};
 
 use super::asked;
@@ -150,11 +152,12 @@ impl Arguments {
         let host = Rc::new(RefCell::new(host));
         let run = Worker::new(&script, place.limits).run(&event, host.clone());
         let host = host.borrow();
+        let concealed = Concealed::of(&event.secrets);
         if self.json {
-            let result = self.report(&run, &host);
+            let result = self.report(&run, &host, &concealed);
             terminal.write(|output| writeln!(output, "{result:#}"))?;
         } else {
-            self.show(&run, &host, terminal)?;
+            self.show(&run, &host, &concealed, terminal)?;
         }
         Ok(if run.result.is_ok() { Exit::Ok } else { Exit::NotSo })
     }
@@ -198,7 +201,7 @@ impl Arguments {
         if self.redact { REDACTED } else { text }
     }
 
-    fn report(&self, run: &Run, host: &LocalHost) -> Value {
+    fn report(&self, run: &Run, host: &LocalHost, concealed: &Concealed) -> Value {
         let log = host.log.iter().map(|line| {
             json!({
                 "level": level(line.level),
@@ -212,11 +215,13 @@ impl Arguments {
             "cpuSeconds": run.cpu.as_secs_f64(),
             "log": log.collect::<Vec<_>>(),
         });
+        concealed.value(&mut report["log"]);
         let asked = asked_in(run);
         report["asks"] = match self.redact {
             true => asked.iter().map(|(ask, _)| json!({ "ask": kind(ask) })).collect(),
             false => asked.iter().map(asked::asked).collect(),
         };
+        concealed.value(&mut report["asks"]);
         match &run.result {
             Ok(output) => {
                 let (kind, content) = result(output);
@@ -231,24 +236,33 @@ impl Arguments {
                     "message": self.private(&error.message),
                     "stack": error.stack,
                 });
+                concealed.value(&mut report["error"]);
             }
         }
         report
     }
 
-    fn show(&self, run: &Run, host: &LocalHost, terminal: &Terminal) -> Result<(), Failure> {
+    fn show(
+        &self,
+        run: &Run,
+        host: &LocalHost,
+        concealed: &Concealed,
+        terminal: &Terminal,
+    ) -> Result<(), Failure> {
         for line in &host.log {
             // A stack is read by its lines.
-            for (at, text) in self.private(&line.text).split('\n').enumerate() {
+            for (at, text) in self.private(&concealed.text(&line.text)).split('\n').enumerate() {
                 let before = if at == 0 { level(line.level) } else { "" };
                 terminal.note(format_args!("{before:5} {}", visible(text)));
             }
         }
         for one in &asked_in(run) {
             if self.asks && !self.redact {
-                terminal.note(format_args!("{:#}", asked::asked(one)));
+                let mut shown = asked::asked(one);
+                concealed.value(&mut shown);
+                terminal.note(format_args!("{shown:#}"));
             } else {
-                let title = asked::title(&one.0);
+                let title = concealed.text(&asked::title(&one.0)).into_owned();
                 let title = if self.redact { kind(&one.0) } else { &title };
                 terminal.note(format_args!("asked {}: {}", visible(title), came_of(one)));
             }
@@ -268,7 +282,7 @@ impl Arguments {
                 }
             }
             Err(error) => {
-                terminal.error(visible(self.private(&error.message)));
+                terminal.error(visible(self.private(&concealed.text(&error.message))));
                 for line in &error.stack {
                     terminal.note(format_args!("  at {line}"));
                 }

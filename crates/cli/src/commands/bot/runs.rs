@@ -1,5 +1,6 @@
 //! The runs of a running Pipehat's bots.
 
+use pipehat_config::nearest;
 use pipehat_server::{
     BotView, BotsView, DiscardRunsRequest, DiscardedRuns, FailingStepView, ReplayRequest, Replayed,
     RunDetail, RunView, RunsPage,
@@ -10,6 +11,7 @@ use crate::admin::Admin;
 use crate::commands::project::DataArguments;
 use crate::exit::{Exit, Failure};
 use crate::local_time::{Clock, TimeArguments};
+use crate::number;
 use crate::terminal::{Terminal, Tone, visible};
 
 #[derive(Debug, clap::Args)]
@@ -36,12 +38,11 @@ pub(super) struct Runs {
     state: Option<String>,
 
     /// Only those before this run
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = number::run)]
     before: Option<u64>,
 
     /// How many at most
-    #[arg(long, value_name = "NUMBER", default_value_t = 30,
-        value_parser = clap::value_parser!(u16).range(1..=1000))]
+    #[arg(long, value_name = "NUMBER", default_value_t = 30, value_parser = number::page)]
     limit: u16,
 
     #[command(flatten)]
@@ -62,8 +63,7 @@ pub(super) struct Dead {
     bot: Option<String>,
 
     /// How many at most
-    #[arg(long, value_name = "NUMBER", default_value_t = 100,
-        value_parser = clap::value_parser!(u16).range(1..=1000))]
+    #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = number::page)]
     limit: u16,
 
     #[command(flatten)]
@@ -80,7 +80,7 @@ pub(super) struct Dead {
 #[derive(Debug, clap::Args)]
 pub(super) struct Show {
     /// The run
-    #[arg(value_name = "NUMBER")]
+    #[arg(value_name = "NUMBER", value_parser = number::run)]
     run: u64,
 
     /// Also its input, result, log, error and what it asked: they may hold patient data
@@ -102,7 +102,7 @@ pub(super) struct Show {
 #[command(group(clap::ArgGroup::new("which").required(true).args(["run", "bot", "all"])))]
 pub(super) struct Replay {
     /// This run; also one that failed and whose caller was told
-    #[arg(value_name = "NUMBER")]
+    #[arg(value_name = "NUMBER", value_parser = number::run)]
     run: Option<u64>,
 
     /// All runs of this bot that were given up
@@ -125,7 +125,7 @@ pub(super) struct Replay {
 #[command(group(clap::ArgGroup::new("which").required(true).args(["run", "bot"])))]
 pub(super) struct Discard {
     /// This run, which was given up
-    #[arg(value_name = "NUMBER")]
+    #[arg(value_name = "NUMBER", value_parser = number::run)]
     run: Option<u64>,
 
     /// All runs of this bot that were given up
@@ -191,6 +191,9 @@ impl Runs {
         let state = self.state.as_deref();
         let path = path(self.bot.as_deref(), state, self.before, self.limit);
         let page: RunsPage = admin.get(&path)?;
+        if page.runs.is_empty() {
+            must_be_there(&admin, self.bot.as_deref())?;
+        }
         show_page(&page, "no run is there", &self.time.clock(), self.json, terminal)
     }
 }
@@ -200,6 +203,9 @@ impl Dead {
         let admin = Admin::find(&self.data.find()?)?;
         let page: RunsPage =
             admin.get(&path(self.bot.as_deref(), Some("dead"), None, self.limit))?;
+        if page.runs.is_empty() {
+            must_be_there(&admin, self.bot.as_deref())?;
+        }
         show_page(&page, "nothing was given up", &self.time.clock(), self.json, terminal)
     }
 }
@@ -275,6 +281,9 @@ impl Replay {
         let admin = Admin::find(&self.data.find()?)?;
         let request = ReplayRequest { run: self.run, bot: self.bot };
         let done: Replayed = admin.post("/api/v1/bots/replay", &request)?;
+        if done.replayed == 0 {
+            must_be_there(&admin, request.bot.as_deref())?;
+        }
         if self.json {
             show_json(&done, terminal)?;
         } else {
@@ -293,6 +302,9 @@ impl Discard {
         let admin = Admin::find(&self.data.find()?)?;
         let request = DiscardRunsRequest { run: self.run, bot: self.bot, reason: self.reason };
         let done: DiscardedRuns = admin.post("/api/v1/bots/discard", &request)?;
+        if done.discarded == 0 {
+            must_be_there(&admin, request.bot.as_deref())?;
+        }
         if self.json {
             show_json(&done, terminal)?;
         } else {
@@ -305,6 +317,34 @@ impl Discard {
         Ok(if done.discarded == 0 { Exit::NotSo } else { Exit::Ok })
     }
 }
+
+#[derive(Debug, thiserror::Error)]
+#[error("there is no bot `{bot}`: {there}")]
+struct NoSuchBot {
+    bot: String,
+    /// Which there are.
+    there: String,
+}
+
+/// Refuses the name of a bot that is none: "no run" would be taken for one that has not run.
+fn must_be_there(admin: &Admin, bot: Option<&str>) -> Result<(), Failure> {
+    let Some(bot) = bot else { return Ok(()) };
+    let view: BotsView = admin.get("/api/v1/bots")?;
+    if view.bots.iter().any(|known| known.bot == bot) {
+        return Ok(());
+    }
+    let names: Vec<&str> = view.bots.iter().map(|known| known.bot.as_str()).collect();
+    let there = match nearest(bot, names.iter().copied()) {
+        _ if names.is_empty() => "there are none".to_owned(),
+        Some(near) => format!("did you mean `{near}`? (`pipehat bot list` shows all)"),
+        None if names.len() > LISTED_MAX => "`pipehat bot list` shows those there are".to_owned(),
+        None => format!("there are {}", names.join(", ")),
+    };
+    Err(Failure::could_not(NoSuchBot { bot: bot.to_owned(), there }))
+}
+
+/// More names are no help in an error.
+const LISTED_MAX: usize = 20;
 
 fn path(bot: Option<&str>, state: Option<&str>, before: Option<u64>, limit: u16) -> String {
     let mut path = format!("/api/v1/bots/runs?limit={limit}");

@@ -50,7 +50,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "TEXT")]
     case: Option<String>,
 
-    /// Write what came out into the files of the cases
+    /// Write what came out into the files of the cases; where that is an error, it is told
     #[arg(long)]
     update: bool,
 
@@ -107,6 +107,11 @@ struct Done {
 }
 
 impl Done {
+    /// The error that its files say is right since they were written anew.
+    fn now_fails(&self) -> Option<&str> {
+        self.run.fails.as_deref().filter(|_| self.updated)
+    }
+
     fn is_in_order(&self) -> bool {
         self.run.mismatches.is_empty() || self.updated
     }
@@ -151,6 +156,7 @@ impl Arguments {
         } else {
             terminal.write(|output| self.print(&done, terminal, output))?;
         }
+        warn_of_errors(&done, terminal);
         Ok(if done.iter().all(Done::is_in_order) { Exit::Ok } else { Exit::NotSo })
     }
 
@@ -223,6 +229,22 @@ impl Arguments {
     }
 }
 
+/// What is written as right is passed from then on: an error must not become that unseen.
+fn warn_of_errors(done: &[Done], terminal: &Terminal) {
+    for (one, error) in done.iter().filter_map(|one| Some((one, one.now_fails()?))) {
+        let error = error.lines().next().unwrap_or_default();
+        terminal.warn(format_args!(
+            "{}/{} now expects an error: {}",
+            one.bot,
+            one.case,
+            visible(error)
+        ));
+    }
+    if done.iter().any(|one| one.now_fails().is_some()) {
+        terminal.note("where it should have a result, mend the bot and run --update again");
+    }
+}
+
 fn summary(done: &[Done], terminal: &Terminal, output: &mut dyn Write) -> io::Result<()> {
     if done.is_empty() {
         return writeln!(
@@ -261,6 +283,7 @@ fn json_report(done: &[Done], took: Duration) -> serde_json::Value {
             "bot": one.bot,
             "case": one.case,
             "passed": one.is_in_order(),
+            "nowExpectsError": one.now_fails(),
             "cpuSeconds": one.run.cpu.as_secs_f64(),
             "mismatches": one.run.mismatches.iter().map(report::mismatch_json).collect::<Vec<_>>(),
         })

@@ -41,6 +41,10 @@ To v2 it is 0, 1 when the standard requires something that the resources lack, 2
 the event or the version is unknown, and 3 when the file can't be read or holds nothing the event is
 about.
 
+Of a file of several messages each becomes a Bundle of its own, one after another; --message N takes one.
+Nothing is put together: what belongs together is found by its identifiers when the Bundles are applied in
+their order.
+
 To FHIR --json prints an object for each message, a line each, with `message` (its number), `bundle`,
 `findings` and `lineage`. To v2 it has `message`, `findings` (`kind`, `path`, `text`) and, with --lineage, `lineage`
 (`element`, `name`: the same by the resource's type, `paths`, `rule`).";

@@ -104,6 +104,32 @@ impl Outcome {
         !case.updates.is_empty() && case.updates.iter().all(|update| self.updated.contains(update))
     }
 
+    /// Where what was written says that a message does not go out, and how it ends.
+    fn now_refused(&self) -> impl Iterator<Item = (&CaseReport, String)> {
+        self.run.cases.iter().filter_map(|case| {
+            let ended = case.updates.iter().find(|update| {
+                update.path.ends_with("/ended.txt") && self.updated.contains(update)
+            });
+            let ended = String::from_utf8_lossy(ended?.content.as_deref()?).trim().to_owned();
+            (ended.starts_with("parked") || ended.starts_with("rejected")).then_some((case, ended))
+        })
+    }
+
+    /// What is written as right is passed from then on: that a message is refused must not become that unseen.
+    fn warn_of_refused(&self, terminal: &Terminal) {
+        for (case, ended) in self.now_refused() {
+            terminal.warn(format_args!(
+                "{}/{} now expects that its message is not sent: {}",
+                case.channel,
+                case.case,
+                crate::terminal::visible(&ended)
+            ));
+        }
+        if self.now_refused().next().is_some() {
+            terminal.note("where it should go out, mend the channel and run --update again");
+        }
+    }
+
     fn exit(&self) -> Exit {
         let in_order = self.passed() == self.run.cases.len() && !self.run.diagnostics.is_err();
         if in_order { Exit::Ok } else { Exit::NotSo }
@@ -153,6 +179,7 @@ impl Arguments {
             }
             report::print(&outcome, &project, terminal)?;
         }
+        outcome.warn_of_refused(terminal);
         Ok(outcome.exit())
     }
 

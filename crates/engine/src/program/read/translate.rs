@@ -37,20 +37,36 @@ impl Reader<'_> {
     ) -> Option<Action> {
         self.not_in_each("translate", node, scope, diagnostics)?;
         if node.as_scalar().is_some() {
-            node.one_of(&["fhir"], diagnostics)?;
+            if node.one_of(&["fhir"], diagnostics).is_none() {
+                self.becomes_other();
+                return None;
+            }
             return self.fhir_step(node, TranslationSettings::default(), diagnostics);
         }
         let mut fields = Fields::of(node, "translate", diagnostics)?;
         let to =
-            fields.required("to", |node, diagnostics| node.one_of(&["fhir", "v2"], diagnostics))?;
+            fields.required("to", |node, diagnostics| node.one_of(&["fhir", "v2"], diagnostics));
+        let Some(to) = to else {
+            self.becomes_other();
+            return None;
+        };
         if to == "v2" {
             return self.v2_step(fields, node, place);
         }
         let settings = to_fhir(&mut fields, self.mappings, &mut self.used_mappings);
         if !fields.finish() {
+            self.format = PayloadFormat::Json;
             return None;
         }
         self.fhir_step(node, settings, diagnostics)
+    }
+
+    /// A translation that could not be read makes the other of the two, whatever it says: what follows it is not wrong for that.
+    fn becomes_other(&mut self) {
+        self.format = match self.format {
+            PayloadFormat::Hl7 => PayloadFormat::Json,
+            PayloadFormat::Json => PayloadFormat::Hl7,
+        };
     }
 
     fn fhir_step(

@@ -25,7 +25,12 @@ pub(super) fn scope(node: &Node, diagnostics: &mut Diagnostics) -> Option<String
     };
     let parts = what.strip_prefix("system/").and_then(|rest| rest.split_once('.'));
     let Some((resource_type, letters)) = parts else {
-        return refuse("this is no scope".to_owned(), None);
+        let example = match what.split_once('/').map(|(_, rest)| rest) {
+            Some(rest) if rest.contains('.') => Some(format!("system/{rest}")),
+            _ => None,
+        };
+        let message = "this is no scope: it begins with `system/`, a type and a dot";
+        return refuse(message.to_owned(), example.as_deref());
     };
     let registry = Registry::standard();
     if resource_type != "*" && TypeDefinition::named(resource_type).is_none() {

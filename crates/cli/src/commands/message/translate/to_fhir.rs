@@ -83,6 +83,7 @@ impl Options {
         if self.reading.number.is_none() {
             file.warn(terminal);
         }
+        let several = self.reading.number.is_none() && file.count() > 1;
         let mut findings = 0;
         let mut translator: Option<Translator> = None;
         terminal.write(|output| {
@@ -98,7 +99,9 @@ impl Options {
                 }));
                 let translation = translate(own, &message.message, wanted);
                 findings += translation.findings.len() + translation.findings_beyond;
-                write(wanted, message.number, &translation, terminal, output)?;
+                let number = message.number;
+                let place = if several { format!("message {number}: ") } else { String::new() };
+                write(wanted, (number, &place), &translation, terminal, output)?;
             }
             Ok(())
         })?;
@@ -125,7 +128,7 @@ fn translate(translator: &Translator, message: &Message<'_>, wanted: Output) -> 
 
 fn write(
     wanted: Output,
-    number: usize,
+    (number, place): (usize, &str),
     translation: &Translation,
     terminal: &Terminal,
     output: &mut dyn Write,
@@ -140,10 +143,10 @@ fn write(
     }
     for finding in &translation.findings {
         let Finding { path, kind, text } = finding;
-        terminal.note(format_args!("{path} {}: {text}", kind.name()));
+        terminal.note(format_args!("{place}{path} {}: {text}", kind.name()));
     }
     if translation.findings_beyond > 0 {
-        terminal.warn(format_args!("and {} findings more", translation.findings_beyond));
+        terminal.warn(format_args!("{place}and {} findings more", translation.findings_beyond));
     }
     Ok(())
 }
