@@ -289,6 +289,10 @@ impl Reading {
         mut nodes: impl Iterator<Item = u16>,
     ) -> bool {
         let last = before.node;
+        // An order may have been read as a prior result, and would be one for what stands in its way.
+        if grammar.is_prior(last) {
+            return false;
+        }
         // Doses are told more often in an order than structures have them: which of them an order waits for is not known.
         let awaited = grammar.awaited(last);
         let Some(awaited) = awaited.filter(|own| !own.name.as_bytes().starts_with(b"RX")) else {

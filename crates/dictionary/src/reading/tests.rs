@@ -237,14 +237,27 @@ fn nothing_and_anything_can_be_read() {
 /// by theirs.
 #[track_caller]
 fn check_orders(name: &str, segments: &str, expected: &str) {
-    let versions = Version::ALL.into_iter().filter_map(|version| version.structure(name));
+    for reading in check_orders_out_of_place(&Version::ALL, name, segments, expected) {
+        assert_eq!(reading.findings(), [], "{:?}: {}", reading.structure(), shown(&reading));
+    }
+}
+
+/// The same of a message that isn't as its structure says.
+#[track_caller]
+fn check_orders_out_of_place(
+    since: &[Version],
+    name: &str,
+    segments: &str,
+    expected: &str,
+) -> Vec<Reading> {
+    let mut readings = Vec::new();
+    let versions = since.iter().filter_map(|version| version.structure(name));
     assert!(versions.clone().count() > 0, "{name}");
     for structure in versions {
         let mut reading = Reading::new();
         let before = if name == "OML_O33" { "SPM" } else { "" };
         let before = if name == "OML_O35" { "SPM SAC" } else { before };
         reading.read(structure, heads(&format!("MSH PID {before} {segments}")));
-        assert_eq!(reading.findings(), [], "{structure:?}: {}", shown(&reading));
         let mut said = Vec::new();
         for (index, placement) in reading.placements().iter().enumerate() {
             let is_order = reading.name(index).is_some_and(|own| own.as_bytes() == b"OBR");
@@ -270,6 +283,32 @@ fn check_orders(name: &str, segments: &str, expected: &str) {
             });
         }
         assert_eq!(said.join(" "), expected, "{structure:?}: {}", shown(&reading));
+        readings.push(reading);
+    }
+    readings
+}
+
+#[test]
+fn what_is_out_of_place_behind_an_orc_makes_no_prior_result_of_an_order() {
+    // Before 2.8 a prior result needs no ORC, so that an OBR behind a note may begin one.
+    let since = Version::ALL.into_iter().filter(|own| *own >= Version::V2_8).collect::<Vec<_>>();
+    for name in ["OML_O21", "OMG_O19", "OML_O33", "OML_O35"] {
+        for between in ["NTE", "XXX", "CTD"] {
+            let check = |segments: &str, expected: &str| {
+                check_orders_out_of_place(&since, name, segments, expected);
+            };
+            for code in ["NW", "CA", "RE", ""] {
+                for observed in ["", "NTE", "OBX"] {
+                    check(
+                        &format!(
+                            "ORC|NW OBR {observed} ORC|{code} {between} OBR {observed} ORC|NW OBR"
+                        ),
+                        "1 2 3",
+                    );
+                }
+            }
+            check(&format!("ORC|NW OBR OBX ORC|PR {between} OBR OBX"), "1 1+P1.1");
+        }
     }
 }
 
