@@ -248,6 +248,16 @@ pub enum Refusal {
     /// What a patch made is not valid (422): the findings as an OperationOutcome.
     #[error("the result is not a valid resource")]
     Invalid(Box<Value>),
+    /// A reference has to lead to the same, and the resource stands with another (422).
+    #[error(
+        "the {resource_type} stands with another `{element}`, and neither took the place of the other: whose it is a person has to see"
+    )]
+    Moved {
+        /// The type of what would be moved.
+        resource_type: String,
+        /// Which reference: `subject`.
+        element: String,
+    },
     /// A group speaks of one resource twice (400).
     #[error("{} is changed twice by one transaction", describe(.0))]
     Twice(ResourceKey),
