@@ -24,7 +24,7 @@ use thiserror::Error;
 use crate::json::{Object, Value};
 
 pub use items::{At, Items, Others, WITHOUT_MAX};
-pub use same::{LINKED_MAX, Linked, Moved, SAME_RULE, reference};
+pub use same::{LINKED_MAX, Linked, Moved, SAME_RULE, moved_text, reference};
 
 /// The extension's address.
 pub const KEEPS: &str = "urn:pipehat:keeps";

@@ -16,6 +16,13 @@ pub const SAME_RULE: &str = "pipehat-same";
 /// How many Patients are looked at to find out whether two are one.
 pub const LINKED_MAX: usize = 16;
 
+/// What a person is told where a reference would lead elsewhere: no value, and what to do.
+pub fn moved_text(resource_type: &str, element: &str) -> String {
+    format!(
+        "the {resource_type} with this number stands with another `{element}`, and the two were not merged: a person has to see whose it is, and correct or delete what stands, or discard what is told"
+    )
+}
+
 /// A reference that would lead elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Moved {

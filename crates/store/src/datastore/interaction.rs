@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use pipehat_resource::json::Value;
-use pipehat_resource::kept::Keeps;
+use pipehat_resource::kept::{Keeps, moved_text};
 use pipehat_resource::search::{Filter, Search};
 
 /// A resource's type and id.
@@ -249,9 +249,7 @@ pub enum Refusal {
     #[error("the result is not a valid resource")]
     Invalid(Box<Value>),
     /// A reference has to lead to the same, and the resource stands with another (422).
-    #[error(
-        "the {resource_type} stands with another `{element}`, and neither took the place of the other: whose it is a person has to see"
-    )]
+    #[error("{}", moved_text(.resource_type, .element))]
     Moved {
         /// The type of what would be moved.
         resource_type: String,

@@ -95,8 +95,15 @@ impl<S: Session> Work<'_, S> {
     /// Refuses what would lead elsewhere than where it stands, unless it leads to a Patient that was merged with that one: by
     /// the links that stand, and by those that this group writes, which may be the merge itself.
     async fn refuse_moved(&mut self) -> Result<(), Stop> {
+        let mut merged: Vec<Moved> = Vec::new();
         for (at, moved) in std::mem::take(&mut self.moved) {
-            if !self.is_merged(&moved).await? {
+            let is_known = |own: &Moved| own.from == moved.from && own.to == moved.to;
+            if merged.iter().any(is_known) {
+                continue;
+            }
+            if self.is_merged(&moved).await? {
+                merged.push(moved);
+            } else {
                 let resource_type = self.prepared.interactions.get(at).and_then(resource_of);
                 let resource_type =
                     resource_type.and_then(Value::resource_type).unwrap_or_default();
