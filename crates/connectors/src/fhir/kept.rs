@@ -220,13 +220,8 @@ impl Marked {
             } else if *found == Found::Nothing && entry.create(told) {
                 new.push(entry.at);
             }
-            strip(told);
         }
-        for entry in &self.held {
-            if let Some(told) = all.get_mut(entry.at) {
-                strip(told);
-            }
-        }
+        all.iter_mut().for_each(strip);
         Settled { body: bundle.to_json().into(), new }
     }
 }

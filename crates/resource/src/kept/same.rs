@@ -47,13 +47,13 @@ impl Keeps {
 
     /// Which of these references lead elsewhere in `told`. Its own are resolved: `Patient/1`, not an entry of the Bundle.
     pub fn moved(&self, standing: &Value, told: &Value) -> Vec<Moved> {
-        let moved = |element: &Box<str>| {
+        let moved = |element: &str| {
             let from = reference(standing, element)?;
             let to = reference(told, element)?;
-            let (element, from, to) = (element.clone(), from.to_owned(), to.to_owned());
+            let (element, from, to) = (element.into(), from.to_owned(), to.to_owned());
             (from != to).then_some(Moved { element, from, to })
         };
-        self.same.iter().filter_map(moved).collect()
+        self.same().filter_map(moved).collect()
     }
 }
 
@@ -178,9 +178,9 @@ mod tests {
         assert_eq!(linked(a, b, &[(a, &[]), (b, &[("replaces", a)])]), (true, 2));
         assert_eq!(linked(b, a, &[(a, &[("replaced-by", b)])]), (true, 2));
         // Over a third, in either direction.
-        assert_eq!(linked(a, c, &[(a, &[("replaced-by", b)]), (b, &[("replaced-by", c)])]).0, true);
-        assert_eq!(linked(a, c, &[(a, &[("replaced-by", b)]), (c, &[("replaced-by", b)])]).0, true);
-        assert_eq!(linked(a, c, &[(c, &[("replaces", b)]), (b, &[("replaces", a)])]).0, true);
+        assert!(linked(a, c, &[(a, &[("replaced-by", b)]), (b, &[("replaced-by", c)])]).0);
+        assert!(linked(a, c, &[(a, &[("replaced-by", b)]), (c, &[("replaced-by", b)])]).0);
+        assert!(linked(a, c, &[(c, &[("replaces", b)]), (b, &[("replaces", a)])]).0);
         // The link of another kind is none, nor is one to somebody else.
         assert_eq!(linked(a, b, &[(a, &[("seealso", b)]), (b, &[("refer", a)])]), (false, 2));
         assert_eq!(
@@ -204,7 +204,7 @@ mod tests {
         let chain: Vec<(&str, &[(&str, &str)])> =
             names.iter().zip(&links).map(|(own, links)| (own.as_str(), &links[..])).collect();
         let reached = |to: usize| linked(&names[0], &names[to], &chain);
-        assert_eq!(reached(2).0, true);
+        assert!(reached(2).0);
         assert_eq!(reached(LINKED_MAX + 1), (false, LINKED_MAX));
     }
 }
