@@ -23,6 +23,6 @@ pub use lineage::{
     PlacePattern, Source,
 };
 pub use overlay::Overlay;
-pub use settings::Settings;
+pub use settings::{OtherPatient, Settings};
 pub use table::{TableCheck, check_tables};
 pub use translator::{Translation, Translator};

@@ -16,4 +16,16 @@ pub struct Settings {
     pub identifier_systems: Vec<String>,
     /// What decides on the character set of the messages.
     pub charset: CharsetRule,
+    /// What becomes of a number that stands for another patient's, where that is said.
+    pub other_patient: Option<OtherPatient>,
+}
+
+/// What becomes of a resource that stands with another patient than a message tells it of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OtherPatient {
+    /// Whoever stores the Bundle refuses it, unless the two were merged: a person has to see whose it is.
+    #[default]
+    Park,
+    /// It is taken to the other: this sender corrects a wrong patient so.
+    Take,
 }

@@ -5,13 +5,13 @@ use serde_json::Value;
 use crate::harness::{Api, Datastore, Link, Project, eventually};
 
 /// A channel whose messages go into the datastore here, and to another server.
-struct Feed {
-    project: Project,
-    other: Datastore,
+pub(crate) struct Feed {
+    pub(crate) project: Project,
+    pub(crate) other: Datastore,
 }
 
 impl Feed {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let (project, other) = (Project::new(), Datastore::new("system/*.cruds"));
         project.write("pipehat.yaml", "datastore:\n");
         project.write_secret("lookups", other.secret());
@@ -61,7 +61,7 @@ impl Feed {
     }
 }
 
-fn one(api: &Api, search: &str) -> Value {
+pub(crate) fn one(api: &Api, search: &str) -> Value {
     let bundle = api.get(&format!("/fhir/R4/{search}"));
     let entries = bundle["entry"].as_array().map(Vec::as_slice).unwrap_or_default();
     let [entry] = entries else { panic!("one of {search}: {bundle}") };

@@ -17,6 +17,7 @@ mod kept;
 mod large;
 mod lineage;
 mod lookups;
+mod other_patient;
 mod parked;
 mod postgres_away;
 mod profiles;

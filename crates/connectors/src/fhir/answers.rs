@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 use pipehat_resource::json;
+use pipehat_resource::kept::SAME_RULE;
 
 use super::codes;
 use crate::http::statuses::{named, of_status, status};
@@ -103,6 +104,22 @@ pub(super) const UNREPEATABLE: &[&str] = &[codes::MAY_DOUBLE.code];
 /// Whether a response says that there is nothing to be deleted (FHIR R4 §3.1.0.7).
 pub(super) fn is_gone(status: StatusCode) -> bool {
     matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE)
+}
+
+/// What a Pipehat's refusal says where a reference has to lead to the same and would not: what, and in which entry, without values.
+pub(super) fn moved(status: StatusCode, answer: &[u8]) -> Option<String> {
+    if status != StatusCode::UNPROCESSABLE_ENTITY {
+        return None;
+    }
+    let answer = json::parse(answer).ok()?;
+    let issue = answer.items("issue").first()?;
+    let details = issue.get("details")?;
+    let is_it = |own: &json::Value| own.text("code") == Some(SAME_RULE);
+    details.items("coding").iter().any(is_it).then(|| {
+        let place = issue.items("expression").first().and_then(json::Value::as_str);
+        let text = details.text("text").unwrap_or_default();
+        place.map_or_else(|| text.to_owned(), |place| format!("{place}: {text}"))
+    })
 }
 
 /// What a response says of a request that was not refused.

@@ -95,6 +95,16 @@ pub(super) const REFUSED: OperatorCode = OperatorCode {
              then resend. What is done of itself is decided by `on:`.",
 };
 
+pub(super) const OTHER_PATIENT: OperatorCode = OperatorCode {
+    code: "fhir.other-patient",
+    cause: "The message tells a number of another patient than the resource with that number stands with, and the two were not \
+            merged: a number was given twice, or somebody had taken the wrong patient. Nothing of the message was stored. The \
+            detail names the resource's type, the element and the entry of the Bundle.",
+    remedy: "A person has to see whose it is. If what stands is wrong, correct its patient or delete it, then release the message; if \
+             the message is, discard it and have it sent anew. Two records of one person are merged first (ADT^A40). A sender that \
+             corrects a wrong patient so: `other_patient: take` of its translation.",
+};
+
 pub(super) const SEARCH_REFUSED: OperatorCode = OperatorCode {
     code: "fhir.search-refused",
     cause: "The server answered a search of a `lookup` step with an error: the detail names its status.",
@@ -193,6 +203,7 @@ pub(super) const CODES: &[OperatorCode] = &[
     MAY_DOUBLE,
     REPLY_TOO_LARGE,
     REFUSED,
+    OTHER_PATIENT,
     SEARCH_REFUSED,
     SEARCH_FAILED,
     ANSWER_UNREADABLE,

@@ -7,12 +7,13 @@ use futures_util::future::{BoxFuture, FutureExt};
 use http::header::{ETAG, LAST_MODIFIED, LOCATION};
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
-use pipehat_resource::json::{Object, Value};
+use pipehat_resource::json::{self, Object, Value};
+use pipehat_resource::kept::{LINKED_MAX, Linked, moved_text};
 
-use super::answers::{is_gone, refusal};
+use super::answers::{is_gone, moved, refusal};
 use super::codes;
-use super::kept::{Marked, may_be_overtaken};
-use super::lookup::found;
+use super::kept::{Marked, MovedEntry, answered, may_be_overtaken};
+use super::lookup::{found, read};
 use super::peer::Peer;
 use super::request::{Interaction, Mode, NotFit, Prepared, prepare, prepare_deletion, without_id};
 use crate::http::asked_to_wait::AskedToWait;
@@ -24,6 +25,9 @@ use crate::{
 
 /// How often others may have changed meanwhile what a Bundle keeps of what stands, before its turn to be sent again comes.
 const OVERTAKEN_MAX: usize = 5;
+
+/// How many Patients of a server are read for one Bundle to find out which of them were merged.
+const PATIENTS_MAX: usize = 2 * LINKED_MAX;
 
 /// How resources are written.
 pub(super) struct DestinationOptions {
@@ -156,6 +160,15 @@ impl Sender {
                     Err(attempt) => return attempt,
                 }
             }
+            let held = match self.held(marked, channel).await {
+                Ok(held) => held,
+                Err(attempt) => return attempt,
+            };
+            if let Err(attempt) =
+                self.stays(marked.moved(&found, &held, self.base()), channel).await
+            {
+                return attempt;
+            }
             let settled = marked.settled(&found);
             let said = match self.ask(prepared, channel, settled.body.clone()).await {
                 Ok(said) => said,
@@ -167,7 +180,7 @@ impl Sender {
                     StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED
                 ) =>
                 {
-                    may_be_overtaken(last.as_deref(), &found)
+                    marked.takes_over() && may_be_overtaken(last.as_deref(), &found)
                 }
                 Reply::Whole(answer) if said.status.is_success() => settled.was_overtaken(answer),
                 _ => false,
@@ -180,6 +193,92 @@ impl Sender {
         let name = self.options.peer.name();
         let detail = format!("others changed the same at {name} {OVERTAKEN_MAX} times meanwhile");
         Attempt::Interrupted { code: codes::RESPONSE_LOST.code, detail, reply: None }
+    }
+
+    fn base(&self) -> &str {
+        match &self.options.peer {
+            Peer::Local(_) => "",
+            Peer::Remote(remote) => remote.base.as_str(),
+        }
+    }
+
+    /// What stands of the entries that have to stay whose they are: by batches, or one by one where the server takes none.
+    async fn held(&self, marked: &Marked, channel: &Arc<str>) -> Result<Vec<Found>, Attempt> {
+        let mut held = Vec::new();
+        for (question, body, count) in marked.batches() {
+            let said = self.ask(&question, channel, body).await?;
+            let is_no_batch = matches!(
+                said.status,
+                StatusCode::BAD_REQUEST
+                    | StatusCode::FORBIDDEN
+                    | StatusCode::NOT_FOUND
+                    | StatusCode::METHOD_NOT_ALLOWED
+                    | StatusCode::UNPROCESSABLE_ENTITY
+                    | StatusCode::NOT_IMPLEMENTED
+            );
+            let found = match &said.body {
+                Reply::Whole(answer) if said.status.is_success() => answered(answer, count),
+                _ if said.status.is_success() || is_no_batch => None,
+                _ => return Err(self.judge(said, &question)),
+            };
+            match found {
+                Some(found) => held.extend(found),
+                None => return self.held_singly(marked, channel).await,
+            }
+        }
+        Ok(held)
+    }
+
+    async fn held_singly(
+        &self,
+        marked: &Marked,
+        channel: &Arc<str>,
+    ) -> Result<Vec<Found>, Attempt> {
+        let mut held = Vec::new();
+        for (question, body) in marked.singly() {
+            let said = self.ask(&question, channel, body).await?;
+            held.push(self.found(said, false, &question)?);
+        }
+        Ok(held)
+    }
+
+    /// Whether all stays whose it is: what would lead elsewhere leads to a Patient that was merged with the one before.
+    async fn stays(&self, moved: Vec<MovedEntry>, channel: &Arc<str>) -> Result<(), Attempt> {
+        let mut merged: Vec<(String, String)> = Vec::new();
+        let mut reads = 0;
+        for MovedEntry { at, resource_type, moved } in moved {
+            let ends = (moved.from.clone(), moved.to.clone());
+            if merged.contains(&ends) {
+                continue;
+            }
+            let mut is_one = false;
+            let mut linked = Linked::of(&moved);
+            while let Some(linked) = linked.as_mut().filter(|_| !is_one && reads < PATIENTS_MAX) {
+                let Some(path) = linked.next() else { break };
+                let (question, body) = read(path);
+                reads += 1;
+                let said = self.ask(&question, channel, body).await?;
+                let patient = match self.found(said, true, &question)? {
+                    Found::One(patient) => json::parse(&patient).ok(),
+                    Found::Nothing | Found::Several(_) => None,
+                };
+                is_one = linked.tell(patient.as_ref());
+            }
+            if !is_one {
+                let place = format!("Bundle.entry[{at}].resource.{}", moved.element);
+                let text = moved_text(&resource_type, &moved.element);
+                return Err(self.other_patient(format!("{place}: {text}")));
+            }
+            merged.push(ends);
+        }
+        Ok(())
+    }
+
+    /// Nothing is sent again: a person has to see whose it is.
+    fn other_patient(&self, detail: String) -> Attempt {
+        let code = codes::OTHER_PATIENT.code;
+        self.health.problem(Problem { code, detail: detail.clone() });
+        Attempt::Impossible { code, detail }
     }
 
     /// What stands at the server.
@@ -219,6 +318,10 @@ impl Sender {
             None => None,
         };
         self.health.up();
+        // Sent again it would be refused again, whatever `on` says of the status.
+        if let Some(detail) = whole.as_deref().and_then(|body| moved(said.status, body)) {
+            return self.other_patient(detail);
+        }
         if whole.is_none() {
             let detail = format!("the response of {name} is too large to keep");
             self.health.problem(Problem { code: codes::REPLY_TOO_LARGE.code, detail });

@@ -4,25 +4,43 @@
 //! here: what stands is asked for, the elements are taken from it, and the version that was read is replaced and no other
 //! (`ifMatch`); where nothing stands it is created, unless somebody was quicker (`ifNoneExist`). Whoever was overtaken asks
 //! anew. Items of a list are known by what they refer to: what an entry is called that they name is asked for, too.
+//!
+//! Of an entry of which only a reference has to lead to the same ([`Keeps::same`]) that reference alone is asked for, of many
+//! by one batch; it is sent as it is, or nothing is.
 
 use std::collections::HashMap;
 
 use bytes::Bytes;
 use memchr::memmem;
 use pipehat_resource::json::{self, Value};
-use pipehat_resource::kept::{IF_FOUND, KEEPS, Keeps, UnreadableMark, is_only_if_found};
+use pipehat_resource::kept::{
+    IF_FOUND, KEEPS, Keeps, Moved, UnreadableMark, is_only_if_found, reference,
+};
 
-use super::lookup::{posted, read};
-use super::request::Prepared;
+use super::lookup::{found as searched, posted, read};
+use super::request::{Prepared, batched};
 use crate::Found;
+
+/// How many entries a batch asks for.
+const BATCH_MAX: usize = 50;
 
 /// A Bundle with entries that keep something of what stands.
 #[derive(Debug)]
 pub(super) struct Marked {
     bundle: Value,
     entries: Vec<Entry>,
-    /// Entries that items of those refer to, by their `fullUrl`.
+    /// Those of which nothing stays, but which have to stay whose they are.
+    held: Vec<Entry>,
+    /// What items and such references of those refer to: entries by their `fullUrl`, and what a condition finds.
     named: Vec<(String, Stands)>,
+}
+
+/// A reference that would lead elsewhere: which entry, of what type.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct MovedEntry {
+    pub(super) at: usize,
+    pub(super) resource_type: String,
+    pub(super) moved: Moved,
 }
 
 #[derive(Debug)]
@@ -60,7 +78,7 @@ impl Marked {
             return Ok(None);
         }
         let Ok(bundle) = json::parse(payload) else { return Ok(None) };
-        let mut entries = Vec::new();
+        let (mut entries, mut held) = (Vec::new(), Vec::new());
         for (at, entry) in bundle.items("entry").iter().enumerate() {
             let Some(request) = entry.get("request") else { continue };
             let keeps = Keeps::of_request(request)?;
@@ -68,14 +86,78 @@ impl Marked {
             let Some(keeps) = keeps else { continue };
             if let Some(stands) = Stands::of(request) {
                 let is_patch = request.text("method") == Some("PATCH");
-                entries.push(Entry { at, keeps, stands, is_patch });
+                // What is only made where there is none is changed by nobody.
+                let is_held = !is_patch && keeps.takes_nothing();
+                if is_held && request.text("method") != Some("PUT") {
+                    continue;
+                }
+                let entry = Entry { at, keeps, stands, is_patch };
+                if is_held { held.push(entry) } else { entries.push(entry) }
             }
         }
-        if entries.is_empty() {
+        if entries.is_empty() && held.is_empty() {
             return Ok(None);
         }
-        let named = named_by(&bundle, &entries);
-        Ok(Some(Self { bundle, entries, named }))
+        let named = named_by(&bundle, &entries, &held);
+        Ok(Some(Self { bundle, entries, held, named }))
+    }
+
+    /// What is asked of the server about the entries that have to stay whose they are: by batches, and how many questions each has.
+    pub(super) fn batches(&self) -> impl Iterator<Item = (Prepared, Bytes, usize)> {
+        self.held.chunks(BATCH_MAX).map(|held| {
+            let questions = held.iter().map(|entry| {
+                let (resource_type, query) = entry.question();
+                format!("{resource_type}?{query}&_count=2")
+            });
+            let (prepared, body) = batched(questions);
+            (prepared, body, held.len())
+        })
+    }
+
+    /// The same one by one, of a server that takes no batches.
+    pub(super) fn singly(&self) -> impl Iterator<Item = (Prepared, Bytes)> {
+        self.held.iter().map(|entry| {
+            let (resource_type, query) = entry.question();
+            posted(resource_type, &query)
+        })
+    }
+
+    /// References that would lead elsewhere than where the resources stand, by what was found. `base` is the server's address.
+    pub(super) fn moved(&self, found: &[Found], held: &[Found], base: &str) -> Vec<MovedEntry> {
+        let called = self.called(found);
+        let relative = |text: &str| {
+            let own = text.strip_prefix(base).map(|own| own.trim_start_matches('/'));
+            own.unwrap_or(text).to_owned()
+        };
+        let all = self.entries.iter().zip(found).chain(self.held.iter().zip(held));
+        let mut moved = Vec::new();
+        for (entry, found) in all {
+            let Found::One(standing) = found else { continue };
+            let told = self.bundle.items("entry").get(entry.at).and_then(|own| own.get("resource"));
+            let (Ok(standing), Some(told)) = (json::parse(standing), told) else { continue };
+            for element in entry.keeps.same() {
+                let Some((from, to)) = reference(&standing, element).zip(reference(told, element))
+                else {
+                    continue;
+                };
+                // Of several that are called so the server says that they are.
+                let Some(to) = called.get(to).map_or(Some(to), |own| own.as_deref()) else {
+                    continue;
+                };
+                let (from, to) = (relative(from), relative(to));
+                if from != to {
+                    let resource_type = told.resource_type().unwrap_or_default().to_owned();
+                    let moved_to = Moved { element: element.into(), from, to };
+                    moved.push(MovedEntry { at: entry.at, resource_type, moved: moved_to });
+                }
+            }
+        }
+        moved
+    }
+
+    /// Whether entries are bound to the version that was found, or to there being none.
+    pub(super) fn takes_over(&self) -> bool {
+        !self.entries.is_empty()
     }
 
     /// What is asked of the server, and whether it is a read.
@@ -95,19 +177,21 @@ impl Marked {
         })
     }
 
-    /// What the entries that items refer to are called at the server, by what was found behind the entries themselves.
-    fn called(&self, found: &[Found]) -> HashMap<&str, String> {
+    /// What is called at the server what items and references refer to, by what was found behind the entries themselves; none
+    /// where several are.
+    fn called(&self, found: &[Found]) -> HashMap<&str, Option<String>> {
         let mut found = found.iter().skip(self.entries.len());
         let mut called = HashMap::new();
         for (name, stands) in &self.named {
             let own = match stands {
-                Stands::Under(path) => Some(path.clone()),
+                Stands::Under(path) => Some(Some(path.clone())),
                 Stands::Search { .. } => match found.next() {
                     Some(Found::One(standing)) => json::parse(standing).ok().and_then(|own| {
                         let (resource_type, id) = own.resource_type().zip(own.id())?;
-                        Some(format!("{resource_type}/{id}"))
+                        Some(Some(format!("{resource_type}/{id}")))
                     }),
-                    _ => None,
+                    Some(Found::Several(_)) => Some(None),
+                    Some(Found::Nothing) | None => None,
                 },
             };
             called.extend(own.map(|own| (name.as_str(), own)));
@@ -120,7 +204,7 @@ impl Marked {
         let mut bundle = self.bundle.clone();
         let mut new = Vec::new();
         let called = self.called(found);
-        let called = |name: &str| called.get(name).cloned();
+        let called = |name: &str| called.get(name).cloned().flatten();
         let all = bundle.as_object_mut().and_then(|bundle| bundle.get_mut("entry"));
         let all = all.and_then(Value::as_array_mut).map(Vec::as_mut_slice).unwrap_or_default();
         for (entry, found) in self.entries.iter().zip(found) {
@@ -136,17 +220,35 @@ impl Marked {
             } else if *found == Found::Nothing && entry.create(told) {
                 new.push(entry.at);
             }
-            strip(told);
         }
+        all.iter_mut().for_each(strip);
         Settled { body: bundle.to_json().into(), new }
     }
 }
 
-/// The entries that items of others refer to.
-fn named_by(bundle: &Value, entries: &[Entry]) -> Vec<(String, Stands)> {
+/// What a batch found, by the questions' order; none where it doesn't answer each.
+pub(super) fn answered(answer: &[u8], count: usize) -> Option<Vec<Found>> {
+    let answer = json::parse(answer).ok()?;
+    let entries = answer.items("entry");
+    if answer.text("type") != Some("batch-response") || entries.len() != count {
+        return None;
+    }
+    let found = entries.iter().map(|entry| {
+        let status = entry.get("response")?.text("status")?;
+        let set = entry.get("resource").filter(|_| status.starts_with('2'))?;
+        searched(set.to_json().as_bytes()).ok()
+    });
+    found.collect()
+}
+
+/// What items and references of others refer to.
+fn named_by(bundle: &Value, entries: &[Entry], held: &[Entry]) -> Vec<(String, Stands)> {
     let mut names = Vec::new();
-    for entry in entries {
+    for entry in entries.iter().chain(held) {
         let Some(told) = bundle.items("entry").get(entry.at) else { continue };
+        let resource = told.get("resource");
+        let same = entry.keeps.same().filter_map(|own| reference(resource?, own));
+        names.extend(same.map(str::to_owned));
         for items in entry.keeps.items() {
             names.extend(items.without.iter().map(|own| own.to_string()));
             let path = items.element.split('.');
@@ -163,7 +265,12 @@ fn named_by(bundle: &Value, entries: &[Entry]) -> Vec<(String, Stands)> {
         names.binary_search_by(|own| own.as_str().cmp(full_url)).ok()?;
         Some((full_url.to_owned(), Stands::of(entry.get("request")?)?))
     };
-    bundle.items("entry").iter().filter_map(is_named).collect()
+    let conditions = names.iter().filter_map(|name| {
+        let (resource_type, query) = name.split_once('?')?;
+        let (resource_type, query) = (resource_type.to_owned(), query.to_owned());
+        Some((name.clone(), Stands::Search { resource_type, query }))
+    });
+    bundle.items("entry").iter().filter_map(is_named).chain(conditions).collect()
 }
 
 fn collect_references(value: &Value, names: &mut Vec<String>) {
@@ -197,6 +304,22 @@ impl Stands {
 }
 
 impl Entry {
+    /// The search for what stands, and for no more of it than is compared.
+    fn question(&self) -> (&str, String) {
+        let elements: Vec<&str> =
+            self.keeps.same().filter_map(|own| own.split('.').next()).collect();
+        let elements = elements.join(",");
+        match &self.stands {
+            Stands::Under(path) => {
+                let (resource_type, id) = path.split_once('/').unwrap_or((path, ""));
+                (resource_type, format!("_id={id}&_elements={elements}"))
+            }
+            Stands::Search { resource_type, query } => {
+                (resource_type, format!("{query}&_elements={elements}"))
+            }
+        }
+    }
+
     /// Takes over what is kept, and has the entry replace the version that it was taken from.
     fn replace(
         &self,
@@ -421,6 +544,105 @@ mod tests {
         let expected = format!("[{other},{device},{told}]");
         assert_eq!(participants(&[appointment, Found::Nothing]), expected);
         assert_eq!(participants(&[Found::Nothing, Found::Nothing]), format!("[{told}]"));
+    }
+
+    /// A message about the patient of the first entry: a report by its number, its result by its id, and the order that is only
+    /// referred to.
+    fn told_of(patient: &str) -> Marked {
+        let same = r#""extension":[{"url":"urn:pipehat:keeps","extension":[{"url":"same","valueString":"subject"}]}]"#;
+        let subject = r#""subject":{"reference":"urn:uuid:1"}"#;
+        let payload = format!(
+            r#"{{"resourceType":"Bundle","type":"transaction","entry":[
+              {{"fullUrl":"urn:uuid:1","resource":{{"resourceType":"Patient"}},"request":{{"method":"POST","url":"Patient","ifNoneExist":"{patient}"}}}},
+              {{"resource":{{"resourceType":"DiagnosticReport",{subject}}},"request":{{{same},"method":"PUT","url":"DiagnosticReport?identifier=s|F1"}}}},
+              {{"resource":{{"resourceType":"Observation",{subject}}},"request":{{{same},"method":"PUT","url":"Observation/o"}}}},
+              {{"resource":{{"resourceType":"ServiceRequest",{subject}}},"request":{{{same},"method":"POST","url":"ServiceRequest","ifNoneExist":"identifier=s|O1"}}}}]}}"#
+        );
+        Marked::of(payload.as_bytes()).expect("it is read").expect("there is a mark")
+    }
+
+    #[test]
+    fn whose_it_is_is_asked_at_once() {
+        let marked = told_of("identifier=s|1");
+        let asked: Vec<String> = marked
+            .questions()
+            .map(|(own, body, _)| format!("{} {}", own.path, String::from_utf8_lossy(&body)))
+            .collect();
+        assert_eq!(asked, ["Patient/_search identifier=s|1&_count=2"]);
+        let batches: Vec<_> = marked.batches().collect();
+        let [(prepared, body, 2)] = batches.as_slice() else { panic!("one batch of two") };
+        assert_eq!((prepared.path.as_str(), prepared.has_entries), ("", false));
+        let get = |url: &str| format!(r#"{{"request":{{"method":"GET","url":"{url}"}}}}"#);
+        let entries = [
+            get("DiagnosticReport?identifier=s|F1&_elements=subject&_count=2"),
+            get("Observation?_id=o&_elements=subject&_count=2"),
+        ]
+        .join(",");
+        let expected = format!(r#"{{"resourceType":"Bundle","type":"batch","entry":[{entries}]}}"#);
+        assert_eq!(String::from_utf8_lossy(body), expected);
+        let singly: Vec<String> = marked
+            .singly()
+            .map(|(own, body)| format!("{} {}", own.path, String::from_utf8_lossy(&body)))
+            .collect();
+        assert_eq!(
+            singly,
+            [
+                "DiagnosticReport/_search identifier=s|F1&_elements=subject&_count=2",
+                "Observation/_search _id=o&_elements=subject&_count=2"
+            ]
+        );
+        let settled = marked.settled(&[Found::Nothing]);
+        assert!(memmem::find(&settled.body, KEEPS.as_bytes()).is_none());
+        assert!(memmem::find(&settled.body, b"DiagnosticReport?identifier=s|F1").is_some());
+    }
+
+    #[test]
+    fn what_would_be_moved_is_told() {
+        let marked = told_of("identifier=s|1");
+        let patient =
+            |id: &str| Found::One(format!(r#"{{"resourceType":"Patient","id":"{id}"}}"#).into());
+        let of = |subject: &str| {
+            Found::One(format!(r#"{{"id":"x","subject":{{"reference":"{subject}"}}}}"#).into())
+        };
+        let check = |patient: Found, report: Found, result: Found, expected: &[(usize, &str)]| {
+            let moved = marked.moved(&[patient], &[report, result], "https://h.example/fhir/");
+            let told: Vec<(usize, &str)> =
+                moved.iter().map(|own| (own.at, own.moved.to.as_str())).collect();
+            assert_eq!(told, expected);
+        };
+        let nothing = || Found::Nothing;
+        check(patient("a"), of("Patient/a"), of("https://h.example/fhir/Patient/a"), &[]);
+        check(patient("a"), nothing(), nothing(), &[]);
+        check(patient("a"), Found::One(r#"{"id":"x"}"#.into()), nothing(), &[]);
+        check(patient("b"), of("Patient/a"), nothing(), &[(1, "Patient/b")]);
+        check(patient("b"), of("Patient/b"), of("Patient/a"), &[(2, "Patient/b")]);
+        check(patient("a"), of("https://other.example/Patient/a"), nothing(), &[(1, "Patient/a")]);
+        // Who is new is nobody who stands; which of several it is the server doesn't say.
+        check(nothing(), of("Patient/a"), nothing(), &[(1, "urn:uuid:1")]);
+        check(Found::Several("{}".into()), of("Patient/a"), nothing(), &[]);
+    }
+
+    #[test]
+    fn a_batch_answers_each_question() {
+        let set = r#"{"resourceType":"Bundle","type":"searchset"}"#;
+        let one = r#"{"resourceType":"Bundle","type":"searchset","entry":[{"resource":{"resourceType":"Observation","id":"o"}}]}"#;
+        let answer = |entries: &[(&str, &str)]| {
+            let entries: Vec<String> = entries
+                .iter()
+                .map(|(set, status)| {
+                    format!(r#"{{"resource":{set},"response":{{"status":"{status}"}}}}"#)
+                })
+                .collect();
+            let entries = entries.join(",");
+            format!(r#"{{"resourceType":"Bundle","type":"batch-response","entry":[{entries}]}}"#)
+        };
+        let both = answer(&[(set, "200 OK"), (one, "200 OK")]);
+        let found = answered(both.as_bytes(), 2).expect("both");
+        assert_eq!(found[0], Found::Nothing);
+        assert!(matches!(found[1], Found::One(_)));
+        assert_eq!(answered(both.as_bytes(), 3), None);
+        assert_eq!(answered(answer(&[(set, "403 Forbidden")]).as_bytes(), 1), None);
+        assert_eq!(answered(b"<html>", 1), None);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, Method};
 use jiff::Timestamp;
-use pipehat_resource::json::{self, Value};
+use pipehat_resource::json::{self, Object, Value};
 
 use super::codes;
 use super::template::Condition;
@@ -142,6 +142,29 @@ fn transaction(bundle: &Value, prefer: &'static str) -> Prepared {
         // A transaction is refused as a whole, by its status.
         has_entries: bundle.text("type") == Some("batch"),
     }
+}
+
+/// A batch of searches, each in an entry of its own.
+pub(super) fn batched(questions: impl Iterator<Item = String>) -> (Prepared, Bytes) {
+    let entries = questions.map(|url| {
+        let request: Object =
+            [("method", Value::string("GET")), ("url", Value::string(url))].into_iter().collect();
+        Value::from([("request", request.into())].into_iter().collect::<Object>())
+    });
+    let entries = Value::Array(entries.collect());
+    let mut batch = Object::new();
+    batch.set("resourceType", Value::string("Bundle"));
+    batch.set("type", Value::string("batch"));
+    batch.set("entry", entries);
+    let prepared = Prepared {
+        method: Method::POST,
+        path: String::new(),
+        headers: headers("return=representation"),
+        repeat: Repeat::Harmless,
+        interaction: Interaction::Search,
+        has_entries: false,
+    };
+    (prepared, Value::from(batch).to_json().into())
 }
 
 fn create(

@@ -546,6 +546,60 @@ async fn the_datastore_is_told_which_channel_asks() {
     assert!(!format!("{request:?}").contains(MARKER));
 }
 
+/// A report that has to stay whose it is.
+const REPORT: &str = r#"{"resourceType":"Bundle","type":"transaction","entry":[
+  {"fullUrl":"urn:uuid:1","resource":{"resourceType":"Patient"},"request":{"method":"POST","url":"Patient","ifNoneExist":"identifier=s|1"}},
+  {"resource":{"resourceType":"DiagnosticReport","subject":{"reference":"urn:uuid:1"}},"request":{"method":"PUT","url":"DiagnosticReport?identifier=s|F1",
+   "extension":[{"url":"urn:pipehat:keeps","extension":[{"url":"same","valueString":"subject"}]}]}}]}"#;
+
+#[tokio::test]
+async fn a_server_that_takes_no_batches_is_asked_one_by_one() {
+    let set = |entry: &str| {
+        let set = format!(r#"{{"resourceType":"Bundle","type":"searchset","entry":[{entry}]}}"#);
+        Script::answers("200 OK", "", &set)
+    };
+    let stands = r#"{"resource":{"resourceType":"DiagnosticReport","id":"x","subject":{"reference":"Patient/a"}}}"#;
+    let server = Server::start(set(stands)).await;
+    let destination = out(&server, "");
+    let bodies = |server: &Server| -> Vec<String> {
+        let requests = server.requests().into_iter();
+        requests.map(|own| String::from_utf8_lossy(&own.body).into_owned()).collect()
+    };
+    let attempt = deliver(&destination, REPORT).await;
+    let Attempt::Impossible { code: "fhir.other-patient", detail } = attempt else {
+        panic!("{}", told(&attempt))
+    };
+    assert!(
+        detail.starts_with("Bundle.entry[1].resource.subject: the DiagnosticReport"),
+        "{detail}"
+    );
+    let asked = bodies(&server);
+    let [patient, batch, report] = asked.as_slice() else { panic!("three questions: {asked:?}") };
+    assert!(patient.starts_with("identifier=s|1"), "{patient}");
+    assert!(batch.contains(r#""type":"batch""#), "{batch}");
+    assert_eq!(report, "identifier=s|F1&_elements=subject&_count=2");
+    // Where nothing stands it is sent.
+    server.script(set(""));
+    assert!(told(&deliver(&destination, REPORT).await).starts_with("delivered"));
+    let asked = bodies(&server);
+    assert_eq!(asked.len(), 7);
+    assert!(!asked[6].contains("urn:pipehat:keeps"), "{}", asked[6]);
+}
+
+#[tokio::test]
+async fn what_a_pipehat_refuses_to_move_is_parked_whatever_the_settings() {
+    let outcome = r#"{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"business-rule",
+        "details":{"coding":[{"code":"pipehat-same"}],"text":"the Encounter stands"},"expression":["Bundle.entry[2].resource.subject"]}]}"#;
+    let server = Server::start(Script::answers("422 No", "", outcome)).await;
+    let destination = out(&server, "");
+    let bundle = r#"{"resourceType":"Bundle","type":"transaction"}"#;
+    let attempt = deliver(&destination, bundle).await;
+    let Attempt::Impossible { code: "fhir.other-patient", detail } = attempt else {
+        panic!("{}", told(&attempt))
+    };
+    assert_eq!(detail, "Bundle.entry[2].resource.subject: the Encounter stands");
+}
+
 #[test]
 fn settings_that_make_no_sense_are_explained() {
     let project = Project::empty();

@@ -510,6 +510,7 @@ impl TranslationSettings {
                 identifier_systems,
                 // Which one it is only the channel knows.
                 charset: other.to_fhir.charset,
+                other_patient: own.to_fhir.other_patient.or(other.to_fhir.other_patient),
             },
             overlay: own.overlay.or(other.overlay),
             receiver: own.receiver.or(other.receiver),

@@ -8,11 +8,15 @@
 //! Of a list ([`Items`]) items can stay that the writer does not name, and what it does not tell of those that it names.
 //! And all elements can stay that the writer does not tell (`*`), but for those that it names as told ([`Keeps::tell`]).
 //!
+//! A reference can be named that has to lead to the same as where the resource stands ([`Keeps::hold`]): else the writer means
+//! another thing by the same number, and is refused.
+//!
 //! What is taken over is decided here and nowhere else; who reads what stands, and sees to it that nobody changes it
 //! meanwhile, is the datastore or the sender of the Bundle. A code `unknown` that stands is nothing to keep.
 
 mod alike;
 mod items;
+mod same;
 mod untold;
 
 use thiserror::Error;
@@ -20,6 +24,7 @@ use thiserror::Error;
 use crate::json::{Object, Value};
 
 pub use items::{At, Items, Others, WITHOUT_MAX};
+pub use same::{LINKED_MAX, Linked, Moved, SAME_RULE, moved_text, reference};
 
 /// The extension's address.
 pub const KEEPS: &str = "urn:pipehat:keeps";
@@ -56,7 +61,7 @@ pub const DEPTH_MAX: usize = 8;
 pub enum UnreadableMark {
     /// A part is none that there is, or has no value.
     #[error(
-        "an extension `{KEEPS}` has the parts `element`, `told`, `items` and `follows`, each with what it names"
+        "an extension `{KEEPS}` has the parts `element`, `told`, `items`, `follows` and `same`, each with what it names"
     )]
     Part,
     /// An element is no path of members.
@@ -76,6 +81,7 @@ pub struct Keeps {
     items: Vec<Items>,
     follows: Vec<Follows>,
     told: Vec<Box<str>>,
+    same: Vec<Box<str>>,
 }
 
 /// A code that goes by another element, where that is kept: the place of a visit by the visit's status.
@@ -110,10 +116,11 @@ impl Keeps {
                 Some("told") => keeps.tell(path_of(part)?),
                 Some("items") => keeps.keep_items(Items::read(part)?),
                 Some("follows") => keeps.follow(Follows::read(part)?),
+                Some("same") => keeps.hold(path_of(part)?),
                 _ => return Err(UnreadableMark::Part),
             }
             let count = keeps.elements.len() + keeps.items.len() + keeps.follows.len();
-            if count + keeps.told.len() > ELEMENTS_MAX {
+            if count + keeps.told.len() + keeps.same.len() > ELEMENTS_MAX {
                 return Err(UnreadableMark::TooMany);
             }
         }
@@ -174,8 +181,13 @@ impl Keeps {
         &mut self.items
     }
 
-    /// Whether nothing is kept.
+    /// Whether it says nothing.
     pub fn is_empty(&self) -> bool {
+        self.takes_nothing() && self.same.is_empty()
+    }
+
+    /// Whether nothing is taken from what stands.
+    pub fn takes_nothing(&self) -> bool {
         self.elements.is_empty() && self.items.is_empty() && self.follows.is_empty()
     }
 
@@ -183,6 +195,8 @@ impl Keeps {
     pub fn mark(&self) -> Value {
         let elements = self.elements.iter().map(|own| part("element", "valueString", own));
         let elements = elements.chain(self.told.iter().map(|own| part("told", "valueString", own)));
+        let same = self.same.iter().map(|own| part("same", "valueString", own));
+        let elements = same.chain(elements);
         let items = self.items.iter().map(Items::mark);
         let parts = elements.chain(items).chain(self.follows.iter().map(Follows::mark)).collect();
         whole(KEEPS, parts)
@@ -475,6 +489,24 @@ mod tests {
     }
 
     #[test]
+    fn a_mark_may_say_whose_it_is_and_nothing_else() {
+        let mut keeps = Keeps::default();
+        keeps.hold("subject");
+        let mark = keeps.mark();
+        assert_eq!(
+            mark.to_json(),
+            r#"{"url":"urn:pipehat:keeps","extension":[{"url":"same","valueString":"subject"}]}"#
+        );
+        let mut request = Object::new();
+        request.set("extension", Value::Array(vec![mark]));
+        assert_eq!(Keeps::of_request(&Value::Object(request)), Ok(Some(keeps.clone())));
+        assert!(keeps.takes_nothing() && !keeps.is_empty());
+        let mut told = read(r#"{"status":"final"}"#);
+        keeps.take_over(&read(r#"{"status":"partial","code":{}}"#), &mut told, &|_| None);
+        assert_eq!(told.to_json(), r#"{"status":"final"}"#);
+    }
+
+    #[test]
     fn a_mark_that_can_not_be_read_is_refused() {
         let check = |parts: &str, expected: UnreadableMark| {
             let request =
@@ -483,6 +515,8 @@ mod tests {
         };
         check(r#"{"url":"elements","valueString":"status"}"#, UnreadableMark::Part);
         check(r#"{"url":"element"}"#, UnreadableMark::Part);
+        check(r#"{"url":"same"}"#, UnreadableMark::Part);
+        check(r#"{"url":"same","valueString":"*"}"#, UnreadableMark::Path);
         check(r#"{"url":"follows","extension":[]}"#, UnreadableMark::Part);
         check("", UnreadableMark::Part);
         for path in

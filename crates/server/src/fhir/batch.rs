@@ -155,7 +155,8 @@ impl Entry {
             asked.text("ifModifiedSince"),
             asked.text("ifNoneExist"),
         )?;
-        if let (Some(_), Call::Create(name)) = (&keeps, &call)
+        if let (Some(kept), Call::Create(name)) = (&keeps, &call)
+            && !kept.takes_nothing()
             && let Some(found_by) = conditions.if_none_exist.take()
         {
             // Whoever does not know the mark makes it where there is none; here what stands is told what is new of it.

@@ -5,6 +5,7 @@
 use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
 use pipehat_resource::json::Value;
+use pipehat_resource::kept::SAME_RULE;
 use pipehat_resource::outcome::{Issue, IssueCode, operation_outcome};
 use pipehat_store::datastore::{DatastoreError, Refusal, StoredVersion};
 
@@ -195,6 +196,12 @@ impl From<Refusal> for Problem {
             }
             Refusal::Patch(_) => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, IssueCode::Processing, text)
+            }
+            Refusal::Moved { resource_type, element } => {
+                let issue = Issue::error(IssueCode::BusinessRule, text);
+                let issue = Issue { rule: Some(SAME_RULE), ..issue };
+                let issue = issue.at(format!("{resource_type}.{element}"));
+                Self::of(StatusCode::UNPROCESSABLE_ENTITY, &[issue])
             }
             Refusal::Invalid(outcome) => {
                 Self::with_outcome(StatusCode::UNPROCESSABLE_ENTITY, *outcome)

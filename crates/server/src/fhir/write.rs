@@ -583,17 +583,17 @@ fn patch_of(request: &Request) -> Result<Value, Problem> {
 }
 
 /// What stays as it stands. What the datastore makes of it must be all the client's to write; and the client must see what
-/// stands, for whether the two fit together tells of it.
+/// stands, for whether the two fit together, or lead to the same, tells of it.
 fn keeps(request: &Request, resource_type: &str, bounded: bool) -> Result<Option<Keeps>, Problem> {
     let Some(keeps) = &request.keeps else { return Ok(None) };
-    if bounded {
+    if bounded && !keeps.takes_nothing() {
         return Err(forbidden(
             "a client whose scope to update has a filter can't keep elements of what stands; send the whole resource",
         ));
     }
     if !matches!(request.setting.principal.seen(resource_type), Allowed::All) {
         return Err(forbidden(format!(
-            "only a client that may read what stands can keep elements of it, by a scope such as `system/{resource_type}.ru`; send the whole resource"
+            "only a client that may read what stands can keep elements of it, or have it compared, by a scope such as `system/{resource_type}.ru`; send the whole resource, without the mark"
         )));
     }
     // Of these the server looks at what is sent before it takes it.
@@ -614,6 +614,17 @@ fn keeps(request: &Request, resource_type: &str, bounded: bool) -> Result<Option
     for items in keeps.items() {
         may_keep_items(resource_type, items)?;
     }
+    for path in keeps.same() {
+        may_be_same(resource_type, path)?;
+    }
+    // Whether two Patients were merged is told by the answer.
+    if keeps.same().next().is_some()
+        && !matches!(request.setting.principal.seen("Patient"), Allowed::All)
+    {
+        return Err(forbidden(
+            "only a client that may read Patients can have it found out whether two were merged, by a scope such as `system/Patient.r`; send the resource without the mark",
+        ));
+    }
     Ok(Some(keeps.clone()))
 }
 
@@ -627,6 +638,16 @@ fn may_be_kept(within: &str, path: &str) -> Result<(), Problem> {
         }
         Some(_) => Ok(()),
     }
+}
+
+/// Refuses what is no reference, or is one of several: nothing would be compared.
+fn may_be_same(resource_type: &str, path: &str) -> Result<(), Problem> {
+    may_be_kept(resource_type, path)?;
+    let walked = Walked::along(resource_type, path);
+    if walked.is_some_and(|walked| !walked.is_list && walked.value_type == "Reference") {
+        return Ok(());
+    }
+    Err(not_kept(resource_type, path, "it is no single reference, which could lead to the `same`"))
 }
 
 /// Refuses what is no list, and what its items don't have.

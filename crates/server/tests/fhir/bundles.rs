@@ -656,3 +656,63 @@ async fn a_patch_of_what_is_found_does_nothing_where_nothing_is() {
         .await
         .expect(404);
 }
+
+/// An update of the report F1, which has to stay whose it is.
+fn report(url: &str, status: &str, subject: &str, path: &str) -> Value {
+    let resource = json!({ "resourceType": "DiagnosticReport", "status": status, "code": { "text": "x" },
+        "identifier": [{ "system": "urn:f", "value": "F1" }], "subject": { "reference": subject } });
+    let mut entry = entry("PUT", url, Some(resource));
+    entry["request"]["extension"] = json!([{ "url": "urn:pipehat:keeps",
+        "extension": [{ "url": "same", "valueString": path }] }]);
+    entry
+}
+
+#[tokio::test]
+async fn what_stands_of_one_patient_is_not_told_of_another() {
+    let server = Server::new();
+    let url = "DiagnosticReport?identifier=urn:f|F1";
+    let patient = |number: &str| {
+        let resource = json!({ "resourceType": "Patient",
+            "identifier": [{ "system": "urn:mrn", "value": number }] });
+        let mut patient =
+            entry("PUT", &format!("Patient?identifier=urn:mrn|{number}"), Some(resource));
+        patient["fullUrl"] = format!("urn:uuid:0d6a7d76-7a4e-4c5c-8b62-0b3e1b0a9c0{number}").into();
+        patient
+    };
+    let message = |number: &str, status: &str| {
+        let patient = patient(number);
+        let subject = patient["fullUrl"].as_str().expect("a name").to_owned();
+        vec![patient, report(url, status, &subject, "subject")]
+    };
+    let post =
+        async |kind: &str, entries: Vec<Value>| server.json("POST /", &bundle(kind, entries)).await;
+    let first = post("transaction", message("1", "partial")).await.expect(200).value();
+    let id = first["entry"][1]["resource"]["id"].as_str().expect("an id").to_owned();
+    let refused = post("transaction", message("2", "final")).await.expect(422);
+    let issue = refused.value()["issue"][0].clone();
+    assert_eq!(issue["code"], "business-rule");
+    assert_eq!(issue["details"]["coding"][0]["code"], "pipehat-same");
+    assert_eq!(issue["expression"][0], "Bundle.entry[1].resource.subject");
+    let text = issue["details"]["text"].as_str().expect("a text");
+    assert!(text.contains("DiagnosticReport") && text.contains("subject"), "{text}");
+    assert!(!refused.text().contains(&id) && !refused.text().contains("F1"), "{}", refused.text());
+    let found = server.get("/Patient?_total=accurate&_count=0").await.value();
+    assert_eq!(found["total"], 1, "nothing of a refused one is stored");
+    post("transaction", message("1", "final")).await.expect(200);
+    // Alone in a batch.
+    post("transaction", vec![patient("2")]).await.expect(200);
+    let other = report(url, "amended", "Patient?identifier=urn:mrn|2", "subject");
+    let reply = post("batch", vec![other]).await.expect(200).value();
+    assert_eq!(statuses(&reply), ["422 Unprocessable Entity"]);
+    for path in ["sobject", "status", "result", "code", "result.reference", "subject.reference"] {
+        let unreadable = report(url, "final", "Patient?identifier=urn:mrn|1", path);
+        post("transaction", vec![unreadable]).await.expect(400);
+    }
+    // A create by a condition that has nothing but this mark stays one: what it finds is not changed.
+    let mut create =
+        report("DiagnosticReport", "amended", "Patient?identifier=urn:mrn|2", "subject");
+    create["request"]["method"] = "POST".into();
+    create["request"]["ifNoneExist"] = "identifier=urn:f|F1".into();
+    let reply = post("transaction", vec![create]).await.expect(200).value();
+    assert_eq!(reply["entry"][0]["resource"]["status"], "final");
+}

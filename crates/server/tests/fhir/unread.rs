@@ -310,3 +310,43 @@ async fn whether_a_patch_finds_something_is_told_to_who_may_search() {
         }
     }
 }
+
+#[tokio::test]
+async fn whose_a_resource_is_is_told_to_who_may_read_it() {
+    let admin = format!("Bearer {ADMIN_TOKEN}");
+    let of = |subject: &str| {
+        let mut own = observation("three", "final");
+        own["subject"] = json!({ "reference": subject });
+        own
+    };
+    for (scopes, expected) in [
+        ("system/Observation.cu system/Patient.r", 403),
+        ("system/Observation.u system/Observation.rs?status=final system/Patient.r", 403),
+        ("system/Observation.ru", 403),
+        ("system/Observation.ru system/Patient.u", 403),
+        ("system/Observation.ru system/Patient.r?gender=male", 403),
+        ("system/Observation.ru system/Patient.s", 422),
+    ] {
+        let (server, token) = with_client(scopes).await;
+        let hidden = format!("Patient/{SECRET}");
+        let put = server.call("PUT /fhir/R4/Observation/three", &admin, &of(&hidden)).await;
+        assert_eq!(put.status, 201, "{}", put.body);
+        let tell = async |subject: &str, parts: Value| {
+            let bundle = json!({ "resourceType": "Bundle", "type": "transaction", "entry": [{
+                "request": { "method": "PUT", "url": "Observation/three",
+                    "extension": [{ "url": "urn:pipehat:keeps", "extension": parts }] },
+                "resource": of(subject) }] });
+            server.call("POST /fhir/R4", &token, &bundle).await
+        };
+        let same = json!([{ "url": "same", "valueString": "subject" }]);
+        for subject in ["Patient/other", &hidden] {
+            let answer = tell(subject, same.clone()).await;
+            let is_own = subject == hidden && expected == 422;
+            if is_own {
+                assert_eq!(answer.status, 200, "{scopes}");
+            } else {
+                shows_nothing(&answer, expected);
+            }
+        }
+    }
+}

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use pipehat_resource::json::Value;
-use pipehat_resource::kept::Keeps;
+use pipehat_resource::kept::{Keeps, moved_text};
 use pipehat_resource::search::{Filter, Search};
 
 /// A resource's type and id.
@@ -248,6 +248,14 @@ pub enum Refusal {
     /// What a patch made is not valid (422): the findings as an OperationOutcome.
     #[error("the result is not a valid resource")]
     Invalid(Box<Value>),
+    /// A reference has to lead to the same, and the resource stands with another (422).
+    #[error("{}", moved_text(.resource_type, .element))]
+    Moved {
+        /// The type of what would be moved.
+        resource_type: String,
+        /// Which reference: `subject`.
+        element: String,
+    },
     /// A group speaks of one resource twice (400).
     #[error("{} is changed twice by one transaction", describe(.0))]
     Twice(ResourceKey),

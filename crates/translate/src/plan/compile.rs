@@ -67,6 +67,8 @@ pub(crate) fn compile(rows: &[Row]) -> Plan {
     }
     compiler.unread_maps(&datatypes);
     (compiler.plan.keeps, compiler.plan.unread_keeps) = super::keeps::keeps(&compiler);
+    compiler.plan.whose = super::keeps::whose();
+    compiler.plan.moves = super::keeps::moves();
     let mut codes: Vec<_> = compiler.plan.keeps.iter().flat_map(super::Keep::codes).collect();
     codes.sort_unstable();
     codes.dedup();

@@ -1,13 +1,15 @@
-//! What messages do not speak of: `tables/keeps.tsv`.
+//! What messages do not speak of: `tables/keeps.tsv`; and whose the resources are that they tell of.
 
 use std::collections::HashMap;
 
-use pipehat_resource::definitions::TypeDefinition;
+use pipehat_resource::definitions::{TypeDefinition, resource_types};
+use pipehat_resource::json::Value;
 use pipehat_resource::kept::{At, Follows, Items, Keeps, Others};
 
 use super::Test;
 use super::compile::Compiler;
 use crate::condition::{Name, parse_condition};
+use crate::identity::{KeyElement, keys_of};
 
 const TABLE: &str = include_str!("../../tables/keeps.tsv");
 
@@ -76,6 +78,56 @@ impl Keep {
             What::Follows(follows) => keeps.follow(follows.clone()),
         }
     }
+}
+
+/// Whose the resources of a type are.
+#[derive(Debug)]
+pub(crate) struct Whose {
+    pub(crate) resource: &'static str,
+    /// The reference that says so: `subject`.
+    pub(crate) element: &'static str,
+    /// The mark of a request of which nothing else stays, made once.
+    pub(crate) mark: Value,
+}
+
+/// The elements that say whose a resource is, the first that a type has. Lists (`Account.subject`: a family's) have room for more
+/// than one, and who takes part in an appointment may change.
+const WHOSE: [&str; 4] = ["subject", "patient", "beneficiary", "deliverTo"];
+
+/// An instrument is lent to one patient after the other.
+const LENT: &str = "Device";
+
+/// Whose resources are, of all types that say so, by their names.
+pub(super) fn whose() -> Vec<Whose> {
+    let of = |definition: &'static TypeDefinition| {
+        let resource = definition.name();
+        let is_whose = |element: &&str| {
+            definition.element(element).is_some_and(|(element, _)| {
+                !element.is_list() && element.targets().any(|name| name == "Patient")
+            })
+        };
+        let element = WHOSE.into_iter().find(is_whose).filter(|_| resource != LENT)?;
+        // What is known by whose it is is another's where that is another.
+        let keys = keys_of(resource);
+        let is_of_key = |key: &Vec<KeyElement>| key.iter().any(|own| own.name == element);
+        if !keys.is_empty() && keys.iter().all(is_of_key) {
+            return None;
+        }
+        let mut keeps = Keeps::default();
+        keeps.hold(element);
+        Some(Whose { resource, element, mark: keeps.mark() })
+    };
+    let mut whose: Vec<Whose> = resource_types().filter_map(of).collect();
+    whose.sort_unstable_by_key(|own| own.resource);
+    whose
+}
+
+/// The list of messages in the table that take things from one patient to another.
+const MOVES: &str = "= moves-on-purpose\t";
+
+pub(super) fn moves() -> Vec<(&'static str, Option<&'static str>)> {
+    let list = TABLE.lines().find_map(|line| line.strip_prefix(MOVES));
+    list.map(messages).unwrap_or_default()
 }
 
 /// All rows; those that can't be read are told as problems.
@@ -225,6 +277,43 @@ mod tests {
         let plan = Plan::of_tables();
         assert!(!plan.keeps.is_empty());
         assert_eq!(plan.unread_keeps, [""; 0]);
+    }
+
+    #[test]
+    fn whose_a_resource_is_is_known() {
+        let plan = Plan::of_tables();
+        let element = |name: &str| {
+            let mut whose = plan.whose.iter();
+            whose.find(|own| own.resource == name).map(|own| own.element)
+        };
+        let subject = [
+            "DiagnosticReport",
+            "Observation",
+            "Specimen",
+            "ServiceRequest",
+            "MedicationRequest",
+            "MedicationDispense",
+            "MedicationAdministration",
+            "Encounter",
+            "DocumentReference",
+            "Condition",
+            "Procedure",
+            "ChargeItem",
+            "Goal",
+        ];
+        for name in subject {
+            assert_eq!(element(name), Some("subject"), "{name}");
+        }
+        for name in ["Immunization", "AllergyIntolerance", "EpisodeOfCare", "NutritionOrder"] {
+            assert_eq!(element(name), Some("patient"), "{name}");
+        }
+        assert_eq!(element("SupplyRequest"), Some("deliverTo"));
+        let others = ["Patient", "Appointment", "Account", "Device", "Practitioner", "Provenance"];
+        // Known by the patient.
+        for name in others.into_iter().chain(["Coverage", "RelatedPerson", "CareTeam"]) {
+            assert_eq!(element(name), None, "{name}");
+        }
+        assert!(plan.moves.contains(&("ADT", Some("A44"))) && plan.moves.contains(&("SIU", None)));
     }
 
     #[test]

@@ -28,7 +28,7 @@ use crate::table;
 pub(crate) use compile::compile;
 pub(crate) use element::NO_CHOICE;
 pub(crate) use fitting::{CodeUse, NEVER, NO_VALUE, OTHER_SEGMENT};
-pub(crate) use keeps::Keep;
+pub(crate) use keeps::{Keep, Whose};
 pub(crate) use made::MadeOf;
 pub(crate) use message_map::{MessageMap, MessageRow, ReferenceRule, ReferenceTo, SlotRef};
 pub(crate) use positions::Positions;
@@ -66,6 +66,10 @@ pub(crate) struct Plan {
     pub(crate) keeps: Vec<Keep>,
     /// The message codes of those, each once: most messages are of none.
     pub(crate) keep_codes: Vec<&'static str>,
+    /// Whose the resources are, by their types.
+    pub(crate) whose: Vec<Whose>,
+    /// Messages that take things from one patient to another on purpose.
+    pub(crate) moves: Vec<(&'static str, Option<&'static str>)>,
     /// Which fields make what stays where they are empty.
     pub(crate) made: MadeOf,
     /// Lines of that table that can't be read.
@@ -90,6 +94,12 @@ impl Plan {
     /// The vocabulary of this name.
     pub(crate) fn vocabulary(&self, name: &str) -> Option<&Vocabulary> {
         self.vocabularies.get(*self.vocabulary_names.get(name)? as usize)
+    }
+
+    /// Which reference says whose the resources of a type are.
+    pub(crate) fn whose_it_is(&self, resource: &str) -> Option<&Whose> {
+        let at = self.whose.binary_search_by(|own| own.resource.cmp(resource)).ok()?;
+        self.whose.get(at)
     }
 
     /// Where the codes of a vocabulary go.

@@ -12,7 +12,7 @@ use super::{Resource, Run};
 use crate::finding::{Finding, FindingKind};
 use crate::identity::{Identity, identifier_search};
 use crate::lineage::PackedLineage;
-use crate::plan::MessageMap;
+use crate::plan::{MessageMap, Whose};
 
 /// What became of a message.
 pub(crate) struct Finished {
@@ -62,7 +62,8 @@ impl<'a> Run<'a> {
             })
             .collect();
         let announced = self.announced(&identities);
-        let keeps = self.keeps(map, &references);
+        let mut keeps = self.keeps(map, &references);
+        let holds = self.holds_to_patients(map);
         let lineage = self.lineage(&identities);
         let mut bundle = Object::with_capacity(8);
         bundle.set_known("resourceType", Value::string("Bundle"));
@@ -92,12 +93,14 @@ impl<'a> Run<'a> {
             }
             let mut entry = Object::with_capacity(3);
             entry.set_known("fullUrl", Value::string(urn(identity.id)));
-            entry.set_known("resource", Value::Object(resource));
             // What is only referred to is not changed anyway.
             let is_told = store == Store::Update || announced.contains(&own.root);
-            let keeps = keeps.iter().find(|(root, _)| is_told && *root == own.root);
+            let keeps = keeps.iter_mut().find(|(root, _)| is_told && *root == own.root);
             let keeps = keeps.map(|(_, keeps)| keeps);
-            entry.set_known("request", Value::Object(request(name, identity, store, keeps)));
+            let whose = holds.then(|| self.plan.whose_it_is(name)).flatten();
+            let mark = mark(keeps, whose, store, &resource);
+            entry.set_known("resource", Value::Object(resource));
+            entry.set_known("request", Value::Object(request(name, identity, store, mark)));
             entries.push(Value::Object(entry));
         }
         for (segment, search) in replaced {
@@ -318,10 +321,31 @@ fn store(map: Option<&MessageMap>, name: &str, is_direct: bool) -> Store {
     if is_told || !ONLY_REFERRED.contains(&name) { Store::Update } else { Store::CreateIfNone }
 }
 
-fn request(name: &str, identity: &Identity, store: Store, keeps: Option<&Keeps>) -> Object {
+/// What stays of a resource, and that it stays whose it is, where the message says that. What is made only where there is none
+/// is changed by nobody.
+fn mark(
+    keeps: Option<&mut Keeps>,
+    whose: Option<&Whose>,
+    store: Store,
+    resource: &Object,
+) -> Option<Value> {
+    let whose = whose.filter(|whose| resource.get(whose.element).is_some());
+    match (keeps, whose) {
+        (Some(keeps), whose) => {
+            if let Some(whose) = whose {
+                keeps.hold(whose.element);
+            }
+            Some(keeps.mark())
+        }
+        (None, Some(whose)) if store == Store::Update => Some(whose.mark.clone()),
+        (None, _) => None,
+    }
+}
+
+fn request(name: &str, identity: &Identity, store: Store, mark: Option<Value>) -> Object {
     let mut request = Object::with_capacity(3);
-    if let Some(keeps) = keeps {
-        request.set_known("extension", Value::Array(vec![keeps.mark()]));
+    if let Some(mark) = mark {
+        request.set_known("extension", Value::Array(vec![mark]));
     }
     let (method, url): (&str, Cow<'_, str>) = match (&identity.search, store) {
         (Some(_), Store::CreateIfNone) => ("POST", name.into()),

@@ -1,5 +1,6 @@
 //! What of the resources stays as it stands, where they stand already: the message does not speak of it.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use pipehat_resource::definitions::TypeDefinition;
@@ -10,6 +11,7 @@ use super::json::Writer;
 use super::test::Here;
 use super::tree::NodeId;
 use super::{Resource, Run};
+use crate::OtherPatient;
 use crate::condition::Name;
 use crate::plan::{Keep, MessageMap};
 
@@ -26,8 +28,7 @@ impl<'a> Run<'a> {
         if !plan.keep_codes.contains(&code) {
             return Vec::new();
         }
-        let event = self.view.repetitions(0, 9).next().map(|message| message.part(2));
-        let event = event.map(|event| self.first_text(&event)).unwrap_or_default();
+        let event = self.event();
         let rows: Vec<&'a Keep> =
             plan.keeps.iter().filter(|keep| keep.is_of(code, &event)).collect();
         if rows.is_empty() {
@@ -64,6 +65,26 @@ impl<'a> Run<'a> {
             }
         }
         kept
+    }
+
+    /// Whether what stands of one patient isn't told of another here: by this message, and by who sends it.
+    pub(super) fn holds_to_patients(&self, map: Option<&MessageMap>) -> bool {
+        if self.settings.other_patient == Some(OtherPatient::Take) {
+            return false;
+        }
+        let code = map.and_then(|map| map.name.split('_').next()).unwrap_or_default();
+        let mut moves = self.plan.moves.iter().filter(|(own, _)| *own == code).peekable();
+        if moves.peek().is_none() {
+            return true;
+        }
+        let event = self.event();
+        !moves.any(|(_, only)| only.is_none_or(|only| only == event))
+    }
+
+    /// MSH-9.2
+    fn event(&self) -> Cow<'a, str> {
+        let event = self.view.repetitions(0, 9).next().map(|message| message.part(2));
+        event.map(|event| self.first_text(&event)).unwrap_or_default()
     }
 
     /// Says which elements the message tells though it makes none of them: a field is `""`, or has what has no home there.

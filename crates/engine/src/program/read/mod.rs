@@ -22,7 +22,7 @@
 //! | `reject: { code: AE, text: TEXT }` | refuses the message |
 //! | `lookup: { fhir: local, search: "Patient?identifier={PID-3.1}", into: { PATH: FHIRPATH, … } }` | [searches](super::search_template) in a FHIR datastore, and takes [values](super::lookup) from what is found; `several: park`, `first` or `otherwise`; `otherwise` for the whole step, or beside one `value` |
 //! | `bot: NAME` or `bot: { name: NAME, result: message, retry: … }` | [runs a bot](super::bot) on the message; what it returns goes on, or to the sender (`result: reply`), or nowhere (`ignored`) |
-//! | `translate: fhir` or `translate: { to: fhir, time_zone: …, system_base: …, sender: …, identifier_systems: […], overlay: mappings/NAME.yaml }` | makes a FHIR Bundle of [HL7 v2](super::translate) |
+//! | `translate: fhir` or `translate: { to: fhir, time_zone: …, system_base: …, sender: …, identifier_systems: […], other_patient: take, overlay: mappings/NAME.yaml }` | makes a FHIR Bundle of [HL7 v2](super::translate) |
 //! | `translate: { to: v2, event: auto, version: "2.5.1", receiver: receivers/NAME.yaml, receiving_application: …, … }` | makes HL7 v2 of a FHIR resource or Bundle; `auto` for the event that the change is; with `orders: OML^O21` for that in place of ORM^O01 |
 //! | `validate: { level: standard, profile: NAME, on_error: park }` | checks the message against the standard, and a partner's profile; one with errors is rejected, parked or reported |
 //! | `route: [NAME, …]` | ends the steps: the message goes to these destinations and no others |

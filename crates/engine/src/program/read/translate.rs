@@ -9,7 +9,7 @@ use pipehat_connectors::PayloadFormat;
 use pipehat_dictionary::Version;
 use pipehat_message::CharsetRule;
 use pipehat_translate::to_v2::{Authority, Hierarchic, Offsets, Profile, Writer, events_of};
-use pipehat_translate::{Overlay, Settings};
+use pipehat_translate::{OtherPatient, Overlay, Settings};
 
 use super::{Asked, LookupNode, Reader, time_zone};
 use crate::program::lineage::KeepsLineage;
@@ -250,6 +250,10 @@ fn to_fhir(
         identifier_systems: fields
             .optional("identifier_systems", |node, diagnostics| node.list_of(diagnostics, text))
             .unwrap_or_default(),
+        other_patient: fields.optional("other_patient", |node, diagnostics| {
+            let word = node.one_of(&["park", "take"], diagnostics)?;
+            Some(if word == "take" { OtherPatient::Take } else { OtherPatient::Park })
+        }),
         ..Settings::default()
     };
     let overlay =

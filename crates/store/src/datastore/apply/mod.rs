@@ -4,6 +4,9 @@
 //! are rewritten and versions written, those with conditional references last, so that these find what the
 //! others made; then versions are numbered, and what is read is read.
 //!
+//! A reference that has to lead to the same as where the resource stands is looked at when all is decided, and nothing is
+//! numbered: a merge of this very group counts.
+//!
 //! An update that changes nothing but `meta.versionId` and `meta.lastUpdated` makes no version: FHIR R4 §3.1.0.4
 //! leaves that open, and feeds repeat themselves.
 
@@ -15,6 +18,7 @@ mod write;
 use std::collections::{HashMap, HashSet};
 
 use pipehat_resource::json::Value;
+use pipehat_resource::kept::{Keeps, Moved};
 
 use super::core::{Catalogue, Core};
 use super::entries::IndexRows;
@@ -63,9 +67,12 @@ impl Prepared {
         let mut keys = Vec::with_capacity(self.interactions.len());
         for (interaction, rows) in self.interactions.iter().zip(&self.rows) {
             match interaction {
-                Interaction::Create { resource, if_none_exist: None, .. }
-                | Interaction::Update { resource, keeps: None, .. }
-                    if rows.is_some() =>
+                Interaction::Create { resource, if_none_exist: None, .. } if rows.is_some() => {
+                    keys.push(stamp::key_of(resource)?);
+                }
+                // Whose it is may have it refused: then each of those that share goes alone.
+                Interaction::Update { resource, keeps, .. }
+                    if rows.is_some() && keeps.as_ref().is_none_or(Keeps::takes_nothing) =>
                 {
                     keys.push(stamp::key_of(resource)?);
                 }
@@ -166,6 +173,7 @@ pub(super) async fn apply<S: Session>(
         pending: Pending::default(),
         new: Vec::new(),
         versions: Vec::new(),
+        moved: Vec::new(),
     };
     match work.run().await {
         Ok(outcomes) => Ok(Applied::Done(outcomes)),
@@ -216,6 +224,8 @@ struct Work<'a, S> {
     /// Which interactions make the new resources among it.
     new: Vec<(usize, ResourceKey, i64)>,
     versions: Vec<Written>,
+    /// References that would lead elsewhere than they do, though they have to lead to the same.
+    moved: Vec<(usize, Moved)>,
 }
 
 impl<S: Session> Work<'_, S> {

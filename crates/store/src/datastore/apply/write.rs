@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use pipehat_resource::json::{Value, parse};
-use pipehat_resource::kept::Keeps;
+use pipehat_resource::kept::{Keeps, Linked, Moved};
 use pipehat_resource::search::{IndexEntry, Search};
 
 use super::{Kind, Plan, Stop, Work, Written, index_rows, references, refuse, resource_of};
@@ -54,7 +54,7 @@ impl<S: Session> Work<'_, S> {
                 None => continue,
             };
             let rows = self.prepared.rows.get(at).and_then(Option::clone);
-            if rows.is_some() && self.keeps(&plan).is_none() {
+            if rows.is_some() && self.keeps(at).is_none_or(Keeps::takes_nothing) {
                 self.put(plan, resource, rows).await?;
                 continue;
             }
@@ -88,7 +88,51 @@ impl<S: Session> Work<'_, S> {
             self.take_over(&plan, &mut resource)?;
             self.put(plan, resource, None).await?;
         }
-        self.flush().await
+        self.flush().await?;
+        self.refuse_moved().await
+    }
+
+    /// Refuses what would lead elsewhere than where it stands, unless it leads to a Patient that was merged with that one: by
+    /// the links that stand, and by those that this group writes, which may be the merge itself.
+    async fn refuse_moved(&mut self) -> Result<(), Stop> {
+        let mut merged: Vec<Moved> = Vec::new();
+        for (at, moved) in std::mem::take(&mut self.moved) {
+            let is_known = |own: &Moved| own.from == moved.from && own.to == moved.to;
+            if merged.iter().any(is_known) {
+                continue;
+            }
+            if self.is_merged(&moved).await? {
+                merged.push(moved);
+            } else {
+                let resource_type = self.prepared.interactions.get(at).and_then(resource_of);
+                let resource_type =
+                    resource_type.and_then(Value::resource_type).unwrap_or_default();
+                let (resource_type, element) = (resource_type.to_owned(), moved.element.into());
+                return refuse(at, Refusal::Moved { resource_type, element });
+            }
+        }
+        Ok(())
+    }
+
+    async fn is_merged(&mut self, moved: &Moved) -> Result<bool, Stop> {
+        let Some(mut linked) = Linked::of(moved) else { return Ok(false) };
+        while let Some(name) = linked.next() {
+            let (resource_type, id) = name.split_once('/').unwrap_or((name, ""));
+            let key = ResourceKey { resource_type: resource_type.to_owned(), id: id.to_owned() };
+            let written = self.versions.iter().find(|own| own.version.key == key);
+            let body = match written {
+                Some(written) => written.version.body.clone(),
+                None => read::current(self.session, self.core, &key)
+                    .await?
+                    .and_then(|current| current.version.body),
+            };
+            let patient = body.map(|body| parse(body.as_bytes())).transpose();
+            let patient = patient.map_err(|error| SessionError::Damaged(Box::new(error)))?;
+            if linked.tell(patient.as_ref()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The one resource that a conditional reference means.
@@ -115,8 +159,8 @@ impl<S: Session> Work<'_, S> {
         }
     }
 
-    fn keeps(&self, plan: &Plan) -> Option<&Keeps> {
-        match self.prepared.interactions.get(plan.interaction)? {
+    fn keeps(&self, at: usize) -> Option<&Keeps> {
+        match self.prepared.interactions.get(at)? {
             Interaction::Update { keeps, .. } | Interaction::ConditionalUpdate { keeps, .. } => {
                 keeps.as_ref()
             }
@@ -129,7 +173,8 @@ impl<S: Session> Work<'_, S> {
     fn take_over(&self, plan: &Plan, resource: &mut Value) -> Result<(), Stop> {
         let at = plan.interaction;
         let standing = plan.current.as_ref().and_then(|current| current.version.body.as_deref());
-        let Some((keeps, body)) = self.keeps(plan).zip(standing) else { return Ok(()) };
+        let keeps = self.keeps(at).filter(|keeps| !keeps.takes_nothing());
+        let Some((keeps, body)) = keeps.zip(standing) else { return Ok(()) };
         let standing =
             parse(body.as_bytes()).map_err(|error| SessionError::Damaged(Box::new(error)))?;
         keeps.take_over(&standing, resource, &|name| self.names.get(name).cloned());
@@ -173,6 +218,12 @@ impl<S: Session> Work<'_, S> {
             if resource.to_json() == **body {
                 self.done(at, Outcome::Unchanged(version.clone()));
                 return Ok(());
+            }
+            if let Some(keeps) = self.keeps(at).filter(|keeps| keeps.same().next().is_some()) {
+                let standing = parse(body.as_bytes())
+                    .map_err(|error| SessionError::Damaged(Box::new(error)))?;
+                let moved = keeps.moved(&standing, &resource);
+                self.moved.extend(moved.into_iter().map(|moved| (at, moved)));
             }
         }
         let rows = rows.unwrap_or_else(|| index_rows(&resource, self.catalogue));

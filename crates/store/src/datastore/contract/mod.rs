@@ -10,6 +10,7 @@ mod plans;
 mod searches;
 mod servers;
 mod upkeep;
+mod whose;
 
 pub(in crate::datastore) use fixture::Fixture;
 
@@ -82,4 +83,8 @@ contract! {
         an_update_is_found_by_what_it_has,
         other_rules_find_when_indexed_anew,
         a_store_can_be_taken_elsewhere;
+    whose:
+        a_number_takes_nothing_away_from_whom_it_is,
+        what_was_merged_is_the_same,
+        who_shares_a_transaction_is_not_refused_with_another;
 }
