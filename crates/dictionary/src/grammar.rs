@@ -269,7 +269,7 @@ impl Grammar {
 
     /// Whether a node is below another, or the same.
     #[inline]
-    fn contains(&self, outer: u16, inner: u16) -> bool {
+    pub(crate) fn contains(&self, outer: u16, inner: u16) -> bool {
         outer <= inner && inner < self.node(outer).end
     }
 
@@ -375,6 +375,20 @@ impl Grammar {
             (below, around) = (around, self.node(around).parent);
         }
         None
+    }
+
+    /// What the optional groups behind a node begin with, which stand with it in a group.
+    pub(crate) fn may_come(&self, from: u16) -> impl Iterator<Item = Awaited> + '_ {
+        let around = self.node(from).parent;
+        let is_group = |node: u16| node != MESSAGE && self.node(node).shape == Shape::Group;
+        let siblings = is_group(around).then(|| self.children(around)).into_iter().flatten();
+        let groups = siblings.filter(move |&child| from < child && is_group(child));
+        groups.filter_map(move |group| {
+            let first = self.children(group).next().filter(|&first| self.node(first).required)?;
+            let mut named = self.named.iter();
+            let name = named.find(|&&(_, node)| node == first).map(|&(name, _)| name)?;
+            Some(Awaited { group: around, segment: first, name })
+        })
     }
 
     /// Whether a way leads past what has to come.

@@ -17,7 +17,7 @@ use std::fmt;
 
 use pipehat_message::SegmentName;
 
-use crate::grammar::{Grammar, MESSAGE, MISPLACED, MISSING, Step};
+use crate::grammar::{Awaited, Grammar, MESSAGE, MISPLACED, MISSING, Step};
 use crate::structure::{Node, NodeKind, Structure};
 
 use head::OrderSaid;
@@ -280,27 +280,50 @@ impl Reading {
     }
 
     /// Whether a segment could be at these nodes only by passing over a required segment of the group at hand, which
-    /// follows before the group could begin anew.
+    /// follows before the group could begin anew; or, of a note, over one that begins a group within it.
     fn tears(
         &self,
         grammar: &Grammar,
         segment: u32,
         before: Alternative,
-        mut nodes: impl Iterator<Item = u16>,
+        nodes: impl Iterator<Item = u16> + Clone,
     ) -> bool {
         let last = before.node;
-        // An order may have been read as a prior result, and would be one for what stands in its way.
-        if grammar.is_prior(last) {
+        let name = self.heads.get(segment as usize).and_then(|head| head.name);
+        let is_note = name.is_some_and(|name| name.as_bytes() == b"NTE");
+        // What the order would not be spared makes no prior result of it.
+        if grammar.is_prior(last) && !is_note {
             return false;
         }
         // Doses are told more often in an order than structures have them: which of them an order waits for is not known.
-        let awaited = grammar.awaited(last);
-        let Some(awaited) = awaited.filter(|own| !own.name.as_bytes().starts_with(b"RX")) else {
-            return false;
+        let is_no_dose = |own: &Awaited| !own.name.as_bytes().starts_with(b"RX");
+        let leads_past = |awaited: Awaited, is_within: bool| {
+            nodes.clone().all(|node| {
+                grammar.step(last, node).is_none_or(|step| {
+                    let is_there = !step.repeats && grammar.contains(awaited.group, node);
+                    grammar.passes(step, node, awaited) && (is_there || !is_within)
+                })
+            })
         };
-        let leads_past =
-            |node| grammar.step(last, node).is_none_or(|step| grammar.passes(step, node, awaited));
-        if !nodes.all(leads_past) || self.is_another_patient(segment) {
+        let required =
+            grammar.awaited(last).filter(is_no_dose).filter(|own| leads_past(*own, false));
+        if required.is_some_and(|own| self.follows(grammar, segment, before, own)) {
+            return true;
+        }
+        // A note is of what it stands behind, so it begins nothing that may come.
+        let mut optional = grammar.may_come(last).filter(|own| is_note && is_no_dose(own));
+        optional.any(|own| leads_past(own, true) && self.follows(grammar, segment, before, own))
+    }
+
+    /// Whether what a group waits for follows a segment before the group could begin anew.
+    fn follows(
+        &self,
+        grammar: &Grammar,
+        segment: u32,
+        before: Alternative,
+        awaited: Awaited,
+    ) -> bool {
+        if self.is_another_patient(segment) {
             return false;
         }
         // A reading that left it aside waits for it no more.

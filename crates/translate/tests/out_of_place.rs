@@ -6,8 +6,12 @@ use pipehat_resource::json::Value;
 use pipehat_translate::{Settings, Translation, Translator};
 
 fn translate(version: &str, segments: &str) -> Translation {
+    translate_as("ORU^R01^ORU_R01", version, segments)
+}
+
+fn translate_as(event: &str, version: &str, segments: &str) -> Translation {
     let text = format!(
-        "MSH|^~\\&|LAB|NORTH|||20260315073000+0100||ORU^R01^ORU_R01|1|P|{version}\rPID|1||1^^^&1.2.3&ISO||Muster\r{segments}"
+        "MSH|^~\\&|LAB|NORTH|||20260315073000+0100||{event}|1|P|{version}\rPID|1||1^^^&1.2.3&ISO||Muster\r{segments}"
     );
     let message = Message::parse(text.as_bytes()).expect("a message");
     Translator::new(Settings::default()).to_fhir(&message)
@@ -44,6 +48,28 @@ fn what_stands_between_an_orc_and_its_obr_makes_no_second_report() {
                 assert!(report.contains(said), "{version} {between}: {said} in {report}");
             }
             assert_eq!(all(&translation, "Observation").len(), 1, "{version} {between}");
+        }
+    }
+}
+
+#[test]
+fn a_note_behind_an_orc_takes_no_order_away() {
+    let order = |number: u8, notes: &str, results: &str| {
+        format!("ORC|NW|{number}^WARD\r{notes}OBR|{number}|{number}^WARD||a{number}^A^L\r{results}")
+    };
+    let note = "NTE|1|L|called\r";
+    let result = "OBX|1|ST|x^X^L||y||||||F\r";
+    for version in ["2.4", "2.5.1", "2.8", "2.9.1"] {
+        for event in ["OML^O21^OML_O21", "OMG^O19^OMG_O19", "ORM^O01^ORM_O01"] {
+            for notes in 0..4 {
+                for behind in ["", note, result] {
+                    let notes = note.repeat(notes);
+                    let orders = [1, 2, 3].map(|number| order(number, &notes, behind)).concat();
+                    let translation = translate_as(event, version, &orders);
+                    let made = all(&translation, "ServiceRequest").len();
+                    assert_eq!(made, 3, "{version} {event} {orders}: {:?}", translation.findings);
+                }
+            }
         }
     }
 }
