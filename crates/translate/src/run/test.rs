@@ -4,7 +4,9 @@ use super::Run;
 use super::view::{At, Part};
 use crate::condition::Name;
 use crate::plan::{Choice, Place, Test};
-use crate::value::{Moment, compared, date_time, decimal, is_after, is_same_instant};
+use crate::value::{
+    Moment, compared, date, date_time, decimal, is_after, is_same_instant, time_of_day,
+};
 
 /// Where a condition is asked.
 #[derive(Debug, Clone, Copy)]
@@ -65,6 +67,10 @@ impl<'a> Run<'a> {
             Test::Compared(place) => self
                 .single(*place, here)
                 .is_some_and(|raw| compared(&self.trimmed_text(raw)).is_some()),
+            Test::Date(place) => self.single(*place, here).is_some_and(|raw| date(raw).is_some()),
+            Test::Time(place) => {
+                self.single(*place, here).is_some_and(|raw| time_of_day(raw).is_some())
+            }
             Test::Same(one, other) => match (self.at(*one, here), self.at(*other, here)) {
                 (Found::Part(one), Found::Part(other)) => one.raw == other.raw,
                 _ => false,
