@@ -1096,3 +1096,37 @@ fn a_document_is_as_confidential_as_its_label() {
         check("MDM^T02", &lines, "TXA-18", code);
     }
 }
+
+/// An order keeps its mark; where a message has no place for one, that is told.
+#[test]
+fn an_order_is_as_confidential_as_its_label() {
+    const V3: &str = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality";
+    let security = |codes: &[&str]| {
+        let labels: Vec<String> =
+            codes.iter().map(|own| format!(r#"{{"system":"{V3}","code":"{own}"}}"#)).collect();
+        format!(r#""meta":{{"versionId":"1","security":[{}]}}"#, labels.join(","))
+    };
+    for (codes, expected) in
+        [(&["R"] as &[&str], "R"), (&["V"], "V"), (&["N"], "U"), (&["N", "V", "R"], "V")]
+    {
+        let order = format!(
+            r#"{{"resourceType":"ServiceRequest","id":"s1",{},"status":"active","intent":"order","code":{{"text":"x"}},"subject":{{"reference":"Patient/p1"}}}}"#,
+            security(codes)
+        );
+        let (found, findings) = told("OML^O21", &[&order], "ORC-28.1");
+        assert_eq!(found, [expected], "{codes:?}");
+        let left = findings.iter().filter(|own| own.contains("meta.security")).count();
+        assert_eq!(left > 0, codes.len() > 1, "{codes:?} {findings:?}");
+    }
+    let visit = format!(
+        r#"{{"resourceType":"Encounter","id":"e1",{},"status":"in-progress","class":{{"system":"http://terminology.hl7.org/CodeSystem/v3-ActCode","code":"IMP"}},"subject":{{"reference":"Patient/p1"}}}}"#,
+        security(&["R"])
+    );
+    let (_, findings) = told("ADT^A01", &[&visit], "PV1-2");
+    assert!(findings.iter().any(|own| own.contains("meta.security")), "{findings:?}");
+    for code in ["V", "R", "U", "PSY"] {
+        let line = format!("ORC|NW|P1^GOOD{}{code}", "|".repeat(26));
+        let lines = [&*line, "OBR|1|P1^GOOD||X^y^L"];
+        check("OML^O21", &lines, "ORC-28.1", code);
+    }
+}
