@@ -7,7 +7,6 @@ use std::ops::Range;
 
 use pipehat_dictionary::Reading;
 
-use super::Run;
 use super::view::View;
 use crate::condition::Name;
 use crate::plan::MessageMap;
