@@ -268,3 +268,28 @@ fn a_number_that_is_none_is_told() {
     check("SN", "^5.5", "", &[]);
     check("SN", "^2^+", "2 + mmol/l", &[]);
 }
+
+/// A date that is none is kept as the text it is: a final result without a value would say that nothing came out.
+#[test]
+fn a_date_that_is_none_is_kept_as_text() {
+    for (kind, value, is_fit) in [
+        ("DT", "20260230", false),
+        ("DTM", "20260301259", false),
+        ("TS", "gestern", false),
+        ("TM", "2530", false),
+        ("DT", "20260228", true),
+        ("TS", "2026", true),
+        ("DTM", "20260301120000+0100", true),
+        ("TM", "2330", true),
+    ] {
+        let obx = format!("OBX|1|{kind}|4^Datum^L||{value}||||||F");
+        let made = translate("ORU^R01^ORU_R01", "2.5.1", &["OBR|1||F1^LAB|T^Test^L", &obx]);
+        let mut resources = made.bundle.items("entry").iter().filter_map(|own| own.get("resource"));
+        let result = resources.find(|own| own.resource_type() == Some("Observation"));
+        let result = result.expect("a result");
+        let text = if is_fit { None } else { Some(value) };
+        assert_eq!(result.text("valueString"), text, "{kind} {}", result.to_json());
+        let is_told = made.findings.iter().any(|own| own.kind == FindingKind::ValueUnfit);
+        assert_eq!(is_told, !is_fit, "{kind} {value} {:?}", made.findings);
+    }
+}

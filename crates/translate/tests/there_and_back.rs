@@ -991,3 +991,142 @@ fn a_result_that_was_wrong_is_deleted_where_no_code_says_more() {
     let made = written(Version::V2_8_2, "final", "E");
     assert_ne!(values(&made.message, "OBX-8.3"), ["HL70078"]);
 }
+
+/// A message of resources; what stands at a path, and the findings.
+#[track_caller]
+fn told(event: &str, resources: &[&str], path: &str) -> (Vec<String>, Vec<String>) {
+    let patient = r#"{"resourceType":"Patient","id":"p1","identifier":[{"system":"https://good.example/id/x","value":"1"}],"name":[{"family":"Muster"}]}"#;
+    let entries: Vec<String> = [&[patient], resources]
+        .concat()
+        .iter()
+        .map(|own| format!(r#"{{"resource":{own}}}"#))
+        .collect();
+    let bundle = format!(
+        r#"{{"resourceType":"Bundle","type":"collection","entry":[{}]}}"#,
+        entries.join(",")
+    );
+    let bundle = json::parse(bundle.as_bytes()).expect("a Bundle");
+    let written = write(event, Version::V2_5_1, &bundle);
+    let findings = written.findings.iter().map(|own| own.path.clone()).collect();
+    (values(&written.message, path), findings)
+}
+
+/// AL1-4 is how bad a reaction was, and what is read of it is that again. How bad one could be (`criticality`) is something
+/// else.
+#[test]
+fn an_allergy_is_as_severe_as_its_worst_reaction() {
+    for code in ["SV", "MO", "MI"] {
+        let allergy = format!("AL1|1|DA|1^Penicillin^L|{code}");
+        check("ADT^A01", &["PV1|1|I", &allergy], "AL1-4.1", code);
+    }
+    let allergy = |criticality: &str, severities: &[&str]| {
+        let reactions: Vec<String> = severities
+            .iter()
+            .map(|own| format!(r#"{{"manifestation":[{{"text":"x"}}],"severity":"{own}"}}"#))
+            .collect();
+        let reaction = match reactions.as_slice() {
+            [] => String::new(),
+            some => format!(r#","reaction":[{}]"#, some.join(",")),
+        };
+        let criticality = match criticality {
+            "" => String::new(),
+            code => format!(r#","criticality":"{code}""#),
+        };
+        let allergy = format!(
+            r#"{{"resourceType":"AllergyIntolerance","id":"a1","clinicalStatus":{{"coding":[{{"system":"http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical","code":"active"}}]}},"code":{{"text":"Penicillin"}},"patient":{{"reference":"Patient/p1"}}{criticality}{reaction}}}"#
+        );
+        let visit = r#"{"resourceType":"Encounter","id":"e1","status":"in-progress","class":{"system":"http://terminology.hl7.org/CodeSystem/v3-ActCode","code":"IMP"},"subject":{"reference":"Patient/p1"}}"#;
+        told("ADT^A01", &[visit, &allergy], "AL1-4.1")
+    };
+    for (criticality, severities, expected) in [
+        ("low", &["severe"] as &[&str], &["SV"] as &[&str]),
+        ("high", &["mild"], &["MI"]),
+        ("unable-to-assess", &["moderate"], &["MO"]),
+        ("", &["mild", "severe"], &["SV"]),
+        ("", &["mild", "moderate", "mild"], &["MO"]),
+        ("", &["moderate"], &["MO"]),
+        ("high", &[], &[]),
+        ("low", &[], &[]),
+    ] {
+        let (found, findings) = allergy(criticality, severities);
+        assert_eq!(found, expected, "{criticality} {severities:?}");
+        let is_told = findings.iter().any(|own| own.contains("criticality"));
+        assert_eq!(is_told, !criticality.is_empty(), "{criticality} {severities:?} {findings:?}");
+    }
+}
+
+/// A document keeps its mark: the most restricted of several.
+#[test]
+fn a_document_is_as_confidential_as_its_label() {
+    const V3: &str = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality";
+    const V2: &str = "http://terminology.hl7.org/CodeSystem/v2-0272";
+    let document = |labels: &[(&str, &str)]| {
+        let labels: Vec<String> = labels
+            .iter()
+            .map(|(system, code)| {
+                format!(r#"{{"coding":[{{"system":"{system}","code":"{code}"}}]}}"#)
+            })
+            .collect();
+        let document = format!(
+            r#"{{"resourceType":"DocumentReference","id":"d1","status":"current","type":{{"text":"x"}},"subject":{{"reference":"Patient/p1"}},"content":[{{"attachment":{{"contentType":"text/plain","data":"eA=="}}}}],"securityLabel":[{}]}}"#,
+            labels.join(",")
+        );
+        told("MDM^T02", &[&document], "TXA-18")
+    };
+    for (labels, expected) in [
+        (&[(V3, "R")] as &[(&str, &str)], &["R"] as &[&str]),
+        (&[(V3, "V")], &["V"]),
+        (&[(V3, "N")], &["U"]),
+        (&[(V3, "U")], &[]),
+        (&[(V3, "L")], &[]),
+        (&[(V3, "M")], &[]),
+        (&[(V2, "R")], &["R"]),
+        (&[(V2, "U")], &["U"]),
+        (&[(V3, "N"), (V3, "R")], &["R"]),
+        (&[(V2, "R"), (V3, "V")], &["V"]),
+    ] {
+        let (found, findings) = document(labels);
+        assert_eq!(found, expected, "{labels:?}");
+        let is_told = findings.iter().any(|own| own.contains("securityLabel"));
+        assert_eq!(is_told, expected.is_empty() || labels.len() > 1, "{labels:?} {findings:?}");
+    }
+    for code in ["V", "R", "U"] {
+        let document = format!("TXA|1|DS|TX|||||||||D1^GOOD|||||AU|{code}|AV");
+        let lines = ["PV1|1|I", &document, "OBX|1|TX|1^x^L||text||||||F"];
+        check("MDM^T02", &lines, "TXA-18", code);
+    }
+}
+
+/// An order keeps its mark; where a message has no place for one, that is told.
+#[test]
+fn an_order_is_as_confidential_as_its_label() {
+    const V3: &str = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality";
+    let security = |codes: &[&str]| {
+        let labels: Vec<String> =
+            codes.iter().map(|own| format!(r#"{{"system":"{V3}","code":"{own}"}}"#)).collect();
+        format!(r#""meta":{{"versionId":"1","security":[{}]}}"#, labels.join(","))
+    };
+    for (codes, expected) in
+        [(&["R"] as &[&str], "R"), (&["V"], "V"), (&["N"], "U"), (&["N", "V", "R"], "V")]
+    {
+        let order = format!(
+            r#"{{"resourceType":"ServiceRequest","id":"s1",{},"status":"active","intent":"order","code":{{"text":"x"}},"subject":{{"reference":"Patient/p1"}}}}"#,
+            security(codes)
+        );
+        let (found, findings) = told("OML^O21", &[&order], "ORC-28.1");
+        assert_eq!(found, [expected], "{codes:?}");
+        let left = findings.iter().filter(|own| own.contains("meta.security")).count();
+        assert_eq!(left > 0, codes.len() > 1, "{codes:?} {findings:?}");
+    }
+    let visit = format!(
+        r#"{{"resourceType":"Encounter","id":"e1",{},"status":"in-progress","class":{{"system":"http://terminology.hl7.org/CodeSystem/v3-ActCode","code":"IMP"}},"subject":{{"reference":"Patient/p1"}}}}"#,
+        security(&["R"])
+    );
+    let (_, findings) = told("ADT^A01", &[&visit], "PV1-2");
+    assert!(findings.iter().any(|own| own.contains("meta.security")), "{findings:?}");
+    for code in ["V", "R", "U", "PSY"] {
+        let line = format!("ORC|NW|P1^GOOD{}{code}", "|".repeat(26));
+        let lines = [&*line, "OBR|1|P1^GOOD||X^y^L"];
+        check("OML^O21", &lines, "ORC-28.1", code);
+    }
+}

@@ -83,6 +83,10 @@ pub(crate) enum Condition {
     Numeric(FieldRef),
     /// It is a comparator and a number: `<5`.
     Compared(FieldRef),
+    /// It is a date, with or without a time (DT, DTM, TS).
+    Date(FieldRef),
+    /// It is a time of day (TM).
+    Time(FieldRef),
     /// It is one of these texts.
     In(FieldRef, Vec<Box<str>>),
     /// Both places say the same.

@@ -187,6 +187,8 @@ impl Parser<'_> {
                     "VALUED" | "VALUE" | "EXIST" | "EXISTS" => Condition::Valued(subject),
                     "NUMERIC" => Condition::Numeric(subject),
                     "COMPARED" => Condition::Compared(subject),
+                    "DATE" => Condition::Date(subject),
+                    "TIME" => Condition::Time(subject),
                     "EMPTY" => Condition::Not(Box::new(Condition::Valued(subject))),
                     "EQUAL" | "EQUALS" => {
                         self.take_word(&["TO"]);
@@ -316,6 +318,8 @@ mod tests {
             Condition::Valued(of) => place(of),
             Condition::Numeric(of) => format!("{}?", place(of)),
             Condition::Compared(of) => format!("{}<?", place(of)),
+            Condition::Date(of) => format!("{}-?", place(of)),
+            Condition::Time(of) => format!("{}:?", place(of)),
             Condition::In(of, texts) => format!("{}={}", place(of), texts.join("|")),
             Condition::Same(one, other) => format!("{}=={}", place(one), place(other)),
             Condition::After(one, other) => format!("{}>{}", place(one), place(other)),

@@ -521,6 +521,8 @@ impl<'r> Compiler<'r> {
             Condition::Length(of, how, number) => Test::Length(at(of)?, *how, *number),
             Condition::Numeric(of) => Test::Numeric(at(of)?),
             Condition::Compared(of) => Test::Compared(at(of)?),
+            Condition::Date(of) => Test::Date(at(of)?),
+            Condition::Time(of) => Test::Time(at(of)?),
             Condition::Not(inner) => Test::Not(Box::new(self.test(inner, context)?)),
             Condition::And(parts) => Test::And(all(parts)?),
             Condition::Or(parts) => Test::Or(all(parts)?),

@@ -406,6 +406,8 @@ pub(crate) enum Test {
     Valued(Place),
     Numeric(Place),
     Compared(Place),
+    Date(Place),
+    Time(Place),
     In(Place, Box<[Box<str>]>),
     Same(Place, Place),
     /// The first is a later time than the second, as far as both tell.

@@ -1,4 +1,5 @@
-//! The text of a document that several OBX carry (MDM^T02): one text, its lines in their order.
+//! The text of a document that several OBX carry (MDM^T02): one text, its lines in their order. Of several documents in a message,
+//! each has the text behind its TXA.
 //!
 //! R4's `DocumentReference.content` is the same document in other formats, so lines are no contents of their own. Where the
 //! segments are called differently (OBX-3), the names are headings.
@@ -21,13 +22,14 @@ impl<'a> Run<'a> {
     /// All of the text (in base64 where that is asked for), or what all of it is called; at the first segment that has
     /// text, which stands for the others.
     pub(super) fn document(&mut self, primitive: Primitive, here: &Here<'a>) -> Option<String> {
-        let is_first = (0..here.segment).rev().all(|segment| !self.has_text(segment));
+        let own = self.parts.document(here.segment, self.view.len());
+        let is_first = (own.start..here.segment).rev().all(|segment| !self.has_text(segment));
         if !is_first || here.own.is_none_or(|own| own.at.repetition > 1) {
             return None;
         }
-        let own = self.view.name(here.segment);
-        let segments: Vec<usize> = (0..self.view.len())
-            .filter(|segment| self.view.name(*segment) == own && self.is_text(*segment))
+        let name = self.view.name(here.segment);
+        let segments: Vec<usize> = own
+            .filter(|segment| self.view.name(*segment) == name && self.is_text(*segment))
             .collect();
         let names: Vec<Option<Part<'a>>> =
             segments.iter().map(|segment| self.name_of_text(*segment)).collect();

@@ -4,7 +4,7 @@
 use super::naming::Naming;
 use super::tree::{Leaf, NodeId};
 use super::view::At;
-use super::{Filled, Run};
+use super::{Filled, NO_PLACE, Run};
 use crate::condition::Name;
 use crate::finding::FindingKind;
 use crate::identity::{Identity, KeyElement};
@@ -101,7 +101,7 @@ impl<'a> Run<'a> {
         let resource = self.resource(slot.resource, segment, true);
         if let Some(own) = self.slots.get_mut(place) {
             // Of no row's place: none makes another of itself.
-            *own = Some(Filled { resource, place: u16::MAX, segment });
+            *own = Some(Filled { resource, place: NO_PLACE, segment });
         }
         true
     }

@@ -4,10 +4,11 @@ use pipehat_dictionary::{SegmentHead, Structure, Version};
 use pipehat_message::SegmentName;
 use pipehat_resource::definitions::TypeDefinition;
 
+use super::parts::Parts;
 use super::rule::Base;
 use super::test::Here;
 use super::tree::{Child, Leaf, NONE};
-use super::{Filled, Run};
+use super::{Filled, NO_PLACE, Run};
 use crate::condition::Name;
 use crate::plan::{MessageMap, MessageRow, ReferenceRule, ReferenceTo, SlotRef, Step};
 
@@ -38,6 +39,7 @@ impl<'a> Run<'a> {
         let mut before = 0;
         for segment in 0..self.view.len() {
             next_group = self.enter_groups(map, segment, next_group);
+            self.enter_parts(map, segment);
             let Some(name) = self.view.name(segment) else { continue };
             if name != NTE {
                 before = segment;
@@ -117,6 +119,12 @@ impl<'a> Run<'a> {
             };
             self.groups.push(own);
         }
+        self.parts = Parts::of(&self.view, &self.reading, map);
+        for (index, group) in self.groups.iter_mut().enumerate() {
+            if self.parts.is_stray_group(&self.reading, index) {
+                *group = 0;
+            }
+        }
     }
 
     /// The map's group of a segment.
@@ -149,6 +157,23 @@ impl<'a> Run<'a> {
             next += 1;
         }
         next
+    }
+
+    /// Another patient or document than the structure has room for: what was made for those before is no longer meant.
+    fn enter_parts(&mut self, map: &MessageMap, segment: usize) {
+        if self.parts.begins_patient(segment) {
+            self.begin_order();
+            for filled in &mut self.slots {
+                *filled = filled.filter(|own| self.parts.is_of_all(own.segment));
+            }
+        } else if self.parts.begins_document(segment) {
+            // The patient and the visit are of both; an order is of the document behind it.
+            for (slot, filled) in map.slots.iter().zip(&mut self.slots) {
+                if slot.home != 0 {
+                    *filled = None;
+                }
+            }
+        }
     }
 
     fn row(&mut self, map: &'a MessageMap, row: &'a MessageRow, segment: usize) {
@@ -213,8 +238,13 @@ impl<'a> Run<'a> {
     fn fill(&mut self, map: &MessageMap, row: &MessageRow, segment: usize) -> Option<u32> {
         let place = usize::from(row.slot);
         let filled = self.slots.get(place).copied().flatten();
+        // A segment of the same name is another one wherever it stands: a diagnosis of the visit, and one of a charge.
+        let is_again = |own: &Filled| {
+            own.place == row.place
+                || own.place != NO_PLACE && self.view.name(own.segment) == Some(row.segment)
+        };
         if let Some(filled) = filled
-            && (filled.place != row.place || filled.segment == segment)
+            && (filled.segment == segment || !is_again(&filled))
         {
             return Some(filled.resource);
         }

@@ -22,6 +22,7 @@ mod message;
 mod naming;
 mod orders;
 mod parents;
+mod parts;
 mod path;
 mod primitive;
 mod required;
@@ -48,6 +49,7 @@ use crate::value::Clock;
 use consumed::Consumed;
 use doses::Doses;
 use lineage::Traces;
+use parts::Parts;
 use path::{Apart, ToldAgain};
 use timings::Timings;
 use tree::{NodeId, Tree};
@@ -75,6 +77,8 @@ pub(crate) struct Run<'a> {
     reading: Reading,
     /// Of each group found, the map's group.
     groups: Vec<u16>,
+    /// Where what is another patient's or another document's begins, beyond the structure.
+    parts: Parts,
     tree: Tree<'a>,
     resources: Vec<Resource>,
     slots: Vec<Option<Filled>>,
@@ -143,6 +147,9 @@ struct Resource {
     segment: usize,
 }
 
+/// The place of what no row may make another of.
+const NO_PLACE: u16 = u16::MAX;
+
 /// What a slot holds.
 #[derive(Debug, Clone, Copy)]
 struct Filled {
@@ -193,6 +200,7 @@ impl<'a> Run<'a> {
             clock,
             reading: Reading::new(),
             groups: Vec::new(),
+            parts: Parts::default(),
             // A value of a few bytes makes an element, and its place some more.
             tree: Tree::with_capacity(bytes.len() / 2),
             resources: Vec::new(),

@@ -4,7 +4,9 @@ use super::Run;
 use super::view::{At, Part};
 use crate::condition::Name;
 use crate::plan::{Choice, Place, Test};
-use crate::value::{Moment, compared, date_time, decimal, is_after, is_same_instant};
+use crate::value::{
+    Moment, compared, date, date_time, decimal, is_after, is_same_instant, time_of_day,
+};
 
 /// Where a condition is asked.
 #[derive(Debug, Clone, Copy)]
@@ -65,6 +67,10 @@ impl<'a> Run<'a> {
             Test::Compared(place) => self
                 .single(*place, here)
                 .is_some_and(|raw| compared(&self.trimmed_text(raw)).is_some()),
+            Test::Date(place) => self.single(*place, here).is_some_and(|raw| date(raw).is_some()),
+            Test::Time(place) => {
+                self.single(*place, here).is_some_and(|raw| time_of_day(raw).is_some())
+            }
             Test::Same(one, other) => match (self.at(*one, here), self.at(*other, here)) {
                 (Found::Part(one), Found::Part(other)) => one.raw == other.raw,
                 _ => false,
@@ -214,7 +220,7 @@ impl<'a> Run<'a> {
     }
 
     /// The segment of a name that is nearest: in the group of a segment, the last before it or else the first behind;
-    /// else in the groups around, but not in other occurrences of the groups that it stands in.
+    /// else in the groups around, but not in other occurrences of the groups that it stands in, and not of another patient.
     pub(super) fn nearest(&self, name: Name, from: usize) -> Option<usize> {
         if self.view.name(from) == Some(name) {
             return Some(from);
@@ -222,12 +228,16 @@ impl<'a> Run<'a> {
         if let Some(asked) = self.doses.asked.filter(|own| self.view.name(*own) == Some(name)) {
             return Some(asked);
         }
-        let is_named = |segment: &usize| self.view.name(*segment) == Some(name);
+        let is_named = |segment: &usize| {
+            self.view.name(*segment) == Some(name) && self.parts.may_say(name, *segment, from)
+        };
         let groups = self.reading.groups();
         let Some(placement) = self.reading.placements().get(from) else {
             return (0..self.view.len()).find(is_named);
         };
-        let mut group = placement.group();
+        // What the structure has no room for is of no group: it stands in the one around it.
+        let is_stray = self.parts.is_stray(&self.reading, from);
+        let mut group = if is_stray { 0 } else { placement.group() };
         let mut inner: Option<usize> = None;
         for _ in 0..=groups.len() {
             let own = groups.get(group)?;
@@ -254,6 +264,9 @@ impl<'a> Run<'a> {
     fn is_in_sibling(&self, segment: usize, outer: usize, inner: usize) -> bool {
         let groups = self.reading.groups();
         let Some(placement) = self.reading.placements().get(segment) else { return false };
+        if self.parts.is_stray(&self.reading, segment) {
+            return false;
+        }
         let mut group = placement.group();
         while group != outer && group != 0 {
             let Some(own) = groups.get(group) else { return false };

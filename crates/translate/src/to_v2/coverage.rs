@@ -137,7 +137,13 @@ impl Coverage {
                         || (name == "url" && path.ends_with(']') && is_extension(path))
                         // The kind of a reference's target goes with the reference.
                         || (name == "type" && value.get("reference").is_some());
-                    if !is_own {
+                    // How confidential a resource is says something of it; the rest of `meta` doesn't.
+                    let security = inner.get("security").filter(|_| is_resource && name == "meta");
+                    if let Some(security) = security {
+                        path.push_str(".meta.security");
+                        self.walk(security, resources, path, false, tell);
+                        path.truncate(length);
+                    } else if !is_own {
                         path.push('.');
                         path.push_str(name);
                         self.walk(inner, resources, path, false, tell);
