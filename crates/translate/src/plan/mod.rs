@@ -28,7 +28,7 @@ use crate::table;
 pub(crate) use compile::compile;
 pub(crate) use element::NO_CHOICE;
 pub(crate) use fitting::{CodeUse, NEVER, NO_VALUE, OTHER_SEGMENT};
-pub(crate) use keeps::Keep;
+pub(crate) use keeps::{Is, Keep};
 pub(crate) use made::MadeOf;
 pub(crate) use message_map::{MessageMap, MessageRow, ReferenceRule, ReferenceTo, SlotRef};
 pub(crate) use positions::Positions;
@@ -64,8 +64,8 @@ pub(crate) struct Plan {
     pub(crate) reasons: Reasons,
     /// What messages do not speak of.
     pub(crate) keeps: Vec<Keep>,
-    /// The message codes of those, each once: most messages are of none.
-    pub(crate) keep_codes: Vec<&'static str>,
+    /// The message codes of those, each once, with its rows.
+    pub(crate) keep_codes: Vec<(&'static str, Vec<usize>)>,
     /// Which fields make what stays where they are empty.
     pub(crate) made: MadeOf,
     /// Lines of that table that can't be read.
