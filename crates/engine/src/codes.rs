@@ -257,8 +257,8 @@ pub const CODES: &[CodeDescription] = &[
     ),
     code(
         "translate.ambiguous",
-        "Several results of one code that nothing tells apart but their order (OBX-4 is empty).",
-        "Let the sender value OBX-4 or OBX-21: a correction of one of them alone is not matched.",
+        "Several results of one code that nothing tells apart but their order (OBX-4 is empty). Or an ORC alone in an ORM^O01, which doesn't say what is ordered.",
+        "Let the sender value OBX-4 or OBX-21: a correction of one of them alone is not matched. Let it tell RXO with each change of a drug's order.",
     ),
     code(
         "translate.code-unmapped",
@@ -277,8 +277,8 @@ pub const CODES: &[CodeDescription] = &[
     ),
     code(
         "translate.left-out",
-        "A patient, a visit or an order that the message only refers to was left out, for nothing can look for its number: the number's authority has no known URI. What refers to it leads to what the same sender told of that number, and nowhere where it told nothing.",
-        "Set `system_base` of the translation, where a name means the same from every sender; or name the system in an overlay.",
+        "A patient, a visit or an order that the message only refers to was left out, for nothing can look for its number: the number's authority has no known URI. What refers to it leads to what the same sender told of that number, and nowhere where it told nothing. Or an answer to an order says what became of it (ORC-1): it changes no order that is stored.",
+        "Set `system_base` of the translation, where a name means the same from every sender; or name the system in an overlay. For answers see `examples/orders`.",
     ),
     code(
         "translate.lineage-not-kept",

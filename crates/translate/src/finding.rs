@@ -40,7 +40,8 @@ pub enum FindingKind {
     ZoneMissing,
     /// An identifier or a code whose authority or system has no known URI.
     SystemUnknown,
-    /// A patient, a visit or an order that the message only refers to, by a number that nothing can look for.
+    /// A patient, a visit or an order that the message only refers to, by a number that nothing can look for; or what an answer
+    /// says became of an order.
     LeftOut,
     /// A code that its table does not map: kept as text and with its local system, but where FHIR takes no other codes (a
     /// status is `unknown`, say, or left out).
@@ -51,7 +52,7 @@ pub enum FindingKind {
     Incomplete,
     /// A `""` (delete), which a resource can only leave out.
     Deleted,
-    /// Results that nothing in the message tells apart but their order.
+    /// Results that nothing in the message tells apart but their order; or an order of which it isn't told what is ordered.
     Ambiguous,
     /// A message whose structure no table covers.
     StructureUnknown,

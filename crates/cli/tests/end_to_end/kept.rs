@@ -274,3 +274,92 @@ fn an_empty_field_takes_nothing_from_a_visit() {
         ],
     );
 }
+
+/// A message about an order of the patient.
+fn order(event: &str, lines: &[&str]) -> String {
+    let header = format!("MSH|^~\\&|HIS|GOOD|||20260315073000+0100||{event}|CONTROL|P|2.5.1");
+    // MSA stands before PID.
+    let at = usize::from(lines.first().is_some_and(|line| line.starts_with("MSA")));
+    let (first, rest) = lines.split_at(at);
+    let patient = "PID|1||4711^^^GOOD^MR||Muster^Maria";
+    [&[header.as_str()], first, &[patient], rest, &[""]].concat().join("\r")
+}
+
+/// How an order stands: its status, what is ordered, with which notes or doses, and its numbers.
+fn ordered(_: &Api, own: &Value) -> String {
+    let items = |name: &str| own[name].as_array().cloned().unwrap_or_default();
+    let numbers: Vec<String> = items("identifier")
+        .iter()
+        .map(|own| own["value"].as_str().unwrap_or("?").to_owned())
+        .collect();
+    let code = own["code"].as_object().or(own["medicationCodeableConcept"].as_object());
+    let code = code.map_or("-", |own| own["coding"][0]["code"].as_str().unwrap_or("?"));
+    let details = items("note").len() + items("dosageInstruction").len();
+    let status = own["status"].as_str().unwrap_or("-");
+    format!("{status} {code} {details} {}", numbers.join(" "))
+}
+
+#[test]
+fn a_control_alone_takes_nothing_from_an_order() {
+    let orm = "ORM^O01^ORM_O01";
+    let new = ["ORC|NW|O1^KIS|||||||20260310", "OBR|1|O1^KIS||CBC^Blood^L", "NTE|1||fasting"];
+    let answer = ["MSA|AA|X", "ORC|UA|O1^KIS|L9^LIS"];
+    let report = [
+        "OBR|1||L1^LIS|CBC^Blood^L|||20260311|||||||||||||||||||F",
+        "OBX|1|NM|HB^Haemoglobin^L||13|g/dL|||||F",
+    ];
+    Feed::new().check(
+        // Whoever tells the filler's number alone finds it, and makes no other.
+        "ServiceRequest?subject.identifier=4711",
+        ordered,
+        &[
+            (order(orm, &new), "active CBC 1 O1"),
+            (order(orm, &["ORC|SC|O1^KIS|L1^LIS||IP"]), "active CBC 1 O1 L1"),
+            (order("ORR^O02^ORR_O02", &answer), "active CBC 1 O1 L1"),
+            (order(orm, &["ORC|HD|O1^KIS"]), "on-hold CBC 1 O1 L1"),
+            (order(orm, &["ORC|SC||L1^LIS"]), "on-hold CBC 1 O1 L1"),
+            (order(orm, &["ORC|CA|O1^KIS"]), "revoked CBC 1 O1 L1"),
+            (order("ORU^R01^ORU_R01", &report), "revoked CBC 1 O1 L1"),
+        ],
+    );
+}
+
+#[test]
+fn an_answer_takes_no_drug() {
+    let rde = "RDE^O11^RDE_O11";
+    let new = ["ORC|NW|M1^KIS|||||||20260310", "RXE|^BID|A10^Metformin^L|850||mg", "RXR|PO"];
+    let answer = ["MSA|AA|X", "ORC|OK|M1^KIS|R1^APO"];
+    Feed::new().check(
+        "MedicationRequest?subject.identifier=4711",
+        ordered,
+        &[
+            (order(rde, &new), "active A10 1 M1"),
+            (order("RRE^O12^RRE_O12", &answer), "active A10 1 M1"),
+            (order(rde, &["ORC|HD|M1^KIS|R1^APO"]), "on-hold A10 1 M1 R1"),
+            (order(rde, &["ORC|DC|M1^KIS"]), "stopped A10 1 M1 R1"),
+        ],
+    );
+}
+
+#[test]
+fn a_result_that_is_not_transmitted_again_stays() {
+    let told = |value: &str, unit: &str, status: &str| {
+        let result = format!("OBX|1|NM|HB^Haemoglobin^L||{value}|{unit}|||||{status}");
+        let report = "OBR|1||L1^LIS|CBC^Blood^L|||20260311|||||||||||||||||||F";
+        order("ORU^R01^ORU_R01", &[report, &result])
+    };
+    let says = |_: &Api, own: &Value| {
+        let value = &own["valueQuantity"];
+        format!("{} {} {}", own["status"].as_str().unwrap_or("-"), value["value"], value["unit"])
+    };
+    Feed::new().check(
+        "Observation?subject.identifier=4711",
+        says,
+        &[
+            (told("13", "g/dL", "P"), "preliminary 13 \"g/dL\""),
+            (told("", "", "U"), "final 13 \"g/dL\""),
+            (told("", "g/dL", "U"), "final 13 \"g/dL\""),
+            (told("\"\"", "", "C"), "corrected null null"),
+        ],
+    );
+}

@@ -1,12 +1,16 @@
 //! All elements that a writer does not tell: `*`, or `hospitalization.*`.
 //!
-//! What another part of the mark names is decided there, an element of a choice is told by any of its types, and a narrative
+//! What another part of the mark names is decided there, an element of a choice is told by any of its types, and not by one that
+//! says only that it is not known (R4 §2.1.5.1.2 data-absent-reason: a writer that does not tell what R4 requires). A narrative
 //! goes: it may tell of what was before. What is contained stays for as long as something refers to it (FHIR R4 dom-3).
 //! Members keep the order in which they stand, so that the same told again is the same.
 
 use super::{Keeps, found, found_mut};
 use crate::definitions::TypeDefinition;
 use crate::json::{Object, Value};
+
+/// The extension that says why there is no value.
+const DATA_ABSENT_REASON: &str = "http://hl7.org/fhir/StructureDefinition/data-absent-reason";
 
 impl Keeps {
     /// Has in `told` the elements of `standing` that are not told.
@@ -80,6 +84,15 @@ fn add(
     definition: Option<&'static TypeDefinition>,
     is_kept: &impl Fn(&str) -> bool,
 ) {
+    let goes = |name: &str, value: &Value| {
+        let base = name.strip_prefix('_').unwrap_or(name);
+        is_absent(name, value, told) && is_told(kept, base, definition) && is_kept(base)
+    };
+    let absent = told.iter().filter(|(name, value)| goes(name, value));
+    let absent: Vec<Box<str>> = absent.map(|(name, _)| name.into()).collect();
+    for name in absent {
+        told.remove(&name);
+    }
     let mut news = Vec::new();
     for (name, value) in kept.iter() {
         let base = name.strip_prefix('_').unwrap_or(name);
@@ -90,6 +103,15 @@ fn add(
     for (name, value) in news {
         told.set(name, value.clone());
     }
+}
+
+/// Whether a member says only that the element is not known.
+fn is_absent(name: &str, value: &Value, told: &Object) -> bool {
+    let is_bare = name.strip_prefix('_').is_none_or(|name| told.get(name).is_none());
+    let is_reason = |own: &Value| own.text("url") == Some(DATA_ABSENT_REASON);
+    let reasons = value.items("extension");
+    let has_more = value.as_object().is_none_or(|own| own.len() > 1);
+    is_bare && !has_more && !reasons.is_empty() && reasons.iter().all(is_reason)
 }
 
 /// Whether an element is told, by any type of a choice.
@@ -205,6 +227,29 @@ mod tests {
             r#""deceasedBoolean":false"#,
             r#""deceasedBoolean":false"#,
         );
+    }
+
+    #[test]
+    fn what_is_only_not_known_is_not_told() {
+        let absent = r#"{"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/data-absent-reason","valueCode":"unknown"}]}"#;
+        let told = format!(r#""gender":"male","_birthDate":{absent},"maritalStatus":{absent}"#);
+        let standing = r#""birthDate":"1980","maritalStatus":{"text":"M"}"#;
+        check(&[], standing, &told, &format!(r#"{standing},"gender":"male""#));
+        // Of a choice, whichever type stands; and where nothing does, that it is not known.
+        let told = format!(r#""_deceasedDateTime":{absent}"#);
+        check(&[], r#""deceasedBoolean":true"#, &told, r#""deceasedBoolean":true"#);
+        check(&[], r#""gender":"male""#, &told, &format!(r#""gender":"male",{told}"#));
+        // Nor where a field takes it away.
+        let told = format!(r#""_birthDate":{absent}"#);
+        check(
+            &["birthDate"],
+            standing,
+            &told,
+            &format!(r#""maritalStatus":{{"text":"M"}},{told}"#),
+        );
+        let more = r#"{"extension":[{"url":"urn:x"}]}"#;
+        let told = format!(r#""maritalStatus":{more}"#);
+        check(&[], standing, &told, &format!(r#""birthDate":"1980",{told}"#));
     }
 
     #[test]

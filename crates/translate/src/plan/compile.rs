@@ -72,7 +72,12 @@ pub(crate) fn compile(rows: &[Row]) -> Plan {
     let mut codes: Vec<_> = compiler.plan.keeps.iter().flat_map(super::Keep::codes).collect();
     codes.sort_unstable();
     codes.dedup();
-    compiler.plan.keep_codes = codes;
+    let rows = |code| {
+        let rows = compiler.plan.keeps.iter().enumerate();
+        let own = rows.filter(|(_, row)| row.codes().any(|own| own == code));
+        (code, own.map(|(at, _)| at).collect())
+    };
+    compiler.plan.keep_codes = codes.into_iter().map(rows).collect();
     compiler.plan.made = super::made::MadeOf::of(&compiler.plan);
     compiler.plan.requirements = Requirements::of_types(&compiler.plan.names);
     compiler.plan

@@ -19,8 +19,9 @@ pub(crate) struct Keep {
     /// Message codes and trigger events; none: all of the code.
     messages: Vec<(&'static str, Option<&'static str>)>,
     pub(crate) resource: &'static TypeDefinition,
-    /// An element that has to have a value in what the message makes, or none: a primitive, or the content of a document.
-    pub(crate) told: Option<(&'static str, bool)>,
+    /// An element that has to have a value in what the message makes, or none, or `unknown`: a primitive, or the content of a
+    /// document.
+    pub(crate) told: Option<(&'static str, Is)>,
     /// Fields of which any has a value in the message, or none is asked for.
     pub(crate) any: Vec<(Name, u16)>,
     pub(crate) condition: Option<Test>,
@@ -29,11 +30,28 @@ pub(crate) struct Keep {
     what: What,
 }
 
+/// What an element is in what a message makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Is {
+    Told,
+    Absent,
+    /// The code `unknown`.
+    Unknown,
+}
+
+/// What else than the elements that are made counts as told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ToldBy {
+    /// Fields that have a value, or are `""`.
+    Fields,
+    Nothing,
+}
+
 #[derive(Debug)]
 enum What {
     Element(&'static str),
     /// All that is not told, of the resource (`*`) or within an element.
-    Rest(&'static str),
+    Rest(&'static str, ToldBy),
     /// The element goes, where it is not told.
     Goes(&'static str),
     Items(Items),
@@ -61,10 +79,10 @@ impl Keep {
         }
     }
 
-    /// `*` or `hospitalization.*`, where it is about all that is not told.
+    /// `*` or `hospitalization.*`, where it is about all that is not told by fields.
     pub(crate) fn rest(&self) -> Option<&'static str> {
         match self.what {
-            What::Rest(rest) => Some(rest),
+            What::Rest(rest, ToldBy::Fields) => Some(rest),
             _ => None,
         }
     }
@@ -72,7 +90,7 @@ impl Keep {
     /// Adds what it says.
     pub(crate) fn add(&self, keeps: &mut Keeps) {
         match &self.what {
-            What::Element(element) | What::Rest(element) => keeps.keep(*element),
+            What::Element(element) | What::Rest(element, _) => keeps.keep(*element),
             What::Goes(element) => keeps.tell(*element),
             What::Items(items) => keeps.keep_items(items.clone()),
             What::Follows(follows) => keeps.follow(follows.clone()),
@@ -140,11 +158,13 @@ pub(super) fn keeps(compiler: &Compiler<'_>) -> (Vec<Keep>, Vec<String>) {
             [list, messages] if list.starts_with("= ") => {
                 lists.insert(list.trim_start_matches("= "), messages);
             }
-            [of, resource, element, condition, follows, _] => {
-                let messages = messages(lists.get(of).copied().unwrap_or(of));
-                match keep(compiler, messages, [resource, element, condition, follows]) {
-                    Some(keep) => keeps.push(keep),
-                    None => problems.push(line.to_owned()),
+            [of, resources, element, condition, follows, _] => {
+                for resource in resources.split(' ') {
+                    let messages = messages(lists.get(of).copied().unwrap_or(of));
+                    match keep(compiler, messages, [resource, element, condition, follows]) {
+                        Some(keep) => keeps.push(keep),
+                        None => problems.push(line.to_owned()),
+                    }
                 }
             }
             _ => problems.push(line.to_owned()),
@@ -185,7 +205,8 @@ fn keep(
     };
     let mut gone = Vec::new();
     let what = match follows {
-        "" if element.ends_with('*') => What::Rest(element),
+        "" if element.ends_with('*') => What::Rest(element, ToldBy::Fields),
+        "made" if element.ends_with('*') => What::Rest(element, ToldBy::Nothing),
         "" => What::Element(element),
         "goes" => What::Goes(element),
         items if items.starts_with("by ") => What::Items(items_of(element, items, &mut gone)?),
@@ -241,16 +262,17 @@ fn items_of(
     Some(items)
 }
 
-/// The element, and whether it has to be told, of `status ABSENT AND SCH-25 VALUED`, and what is asked besides.
-fn told(condition: &'static str) -> (Option<(&'static str, bool)>, &'static str) {
+/// The element, and what it has to be, of `status ABSENT AND SCH-25 VALUED`, and what is asked besides.
+fn told(condition: &'static str) -> (Option<(&'static str, Is)>, &'static str) {
     let own = condition.split_once(' ').and_then(|(element, rest)| {
         let (word, rest) = rest.split_once(" AND ").unwrap_or((rest, ""));
-        let is_told = match word {
-            "TOLD" => true,
-            "ABSENT" => false,
+        let is = match word {
+            "TOLD" => Is::Told,
+            "ABSENT" => Is::Absent,
+            "UNKNOWN" => Is::Unknown,
             _ => return None,
         };
-        Some((Some((element, is_told)), rest))
+        Some((Some((element, is)), rest))
     });
     own.unwrap_or((None, condition))
 }
@@ -325,6 +347,7 @@ mod tests {
         };
         assert_eq!(of("ADT", "A08"), of("BAR", "P05"));
         assert!(of("ADT", "A08") > 0 && of("MDM", "T03") > 0 && of("SIU", "S14") > 0);
-        assert_eq!((of("ADT", "A01"), of("SIU", "S12"), of("ORU", "R01")), (0, 0, 0));
+        assert_eq!((of("ADT", "A01"), of("SIU", "S12"), of("DFT", "P03")), (0, 0, 0));
+        assert!(of("ORM", "O01") > 0 && of("ORU", "R01") > 0);
     }
 }

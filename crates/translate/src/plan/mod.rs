@@ -28,7 +28,7 @@ use crate::table;
 pub(crate) use compile::compile;
 pub(crate) use element::NO_CHOICE;
 pub(crate) use fitting::{CodeUse, NEVER, NO_VALUE, OTHER_SEGMENT};
-pub(crate) use keeps::{Keep, Whose};
+pub(crate) use keeps::{Is, Keep, Whose};
 pub(crate) use made::MadeOf;
 pub(crate) use message_map::{MessageMap, MessageRow, ReferenceRule, ReferenceTo, SlotRef};
 pub(crate) use positions::Positions;
@@ -64,8 +64,8 @@ pub(crate) struct Plan {
     pub(crate) reasons: Reasons,
     /// What messages do not speak of.
     pub(crate) keeps: Vec<Keep>,
-    /// The message codes of those, each once: most messages are of none.
-    pub(crate) keep_codes: Vec<&'static str>,
+    /// The message codes of those, each once, with its rows.
+    pub(crate) keep_codes: Vec<(&'static str, Vec<usize>)>,
     /// Whose the resources are, by their types.
     pub(crate) whose: Vec<Whose>,
     /// Messages that take things from one patient to another on purpose.

@@ -8,7 +8,9 @@ use uuid::Uuid;
 
 use super::json::Writer;
 use super::tree::NodeId;
+use super::view::At;
 use super::{Resource, Run};
+use crate::condition::Name;
 use crate::finding::{Finding, FindingKind};
 use crate::identity::{Identity, identifier_search};
 use crate::lineage::PackedLineage;
@@ -35,6 +37,33 @@ enum Store {
 const ONLY_REFERRED: [&str; 6] =
     ["Patient", "Encounter", "Practitioner", "Organization", "Location", "ServiceRequest"];
 
+/// Messages that answer orders, by the beginnings of their maps' names. They need not repeat what they answer (HL7 v2.5.1 §4.4.2,
+/// §4.13.2), and change nothing of it.
+const ANSWERS: [&str; 13] = [
+    "ORR_", "ORG_", "ORL_", "ORI_", "ORP_", "ORD_", "ORS_", "ORN_", "OSR_", "RRE_", "RRD_", "RRG_",
+    "RRA_",
+];
+
+/// What answers are about: orders, and what is done by them.
+const ORDERED: [&str; 7] = [
+    "ServiceRequest",
+    "MedicationRequest",
+    "NutritionOrder",
+    "SupplyRequest",
+    "MedicationDispense",
+    "MedicationAdministration",
+    "Task",
+];
+
+/// What says what is ordered, in an ORM^O01.
+const DETAILS: [&[u8; 3]; 6] = [b"OBR", b"RQD", b"RQ1", b"RXO", b"ODS", b"ODT"];
+
+/// What ORC-1 says became of an order (HL7 table 0119); that it is accepted, or has a number, changes nothing of it.
+const OUTCOMES: [&[u8]; 23] = [
+    b"AF", b"CR", b"DE", b"DF", b"DR", b"FU", b"HR", b"OC", b"OD", b"OE", b"OF", b"OH", b"OR",
+    b"RQ", b"RU", b"UA", b"UC", b"UD", b"UF", b"UH", b"UM", b"UR", b"UX",
+];
+
 impl<'a> Run<'a> {
     pub(super) fn write(mut self, map: Option<&MessageMap>) -> Finished {
         self.find_told_again();
@@ -47,6 +76,8 @@ impl<'a> Run<'a> {
         let identities = self.name_all();
         self.unite_repeated(&identities);
         let left_out = self.leave_out(map, &identities);
+        self.find_outcomes(map);
+        self.find_bare_controls(map);
         let references: Vec<Option<String>> = self
             .resources
             .iter()
@@ -210,12 +241,13 @@ impl<'a> Run<'a> {
                 continue;
             };
             let name = own.definition.name();
+            let is_answered = ORDERED.contains(&name) && map.is_some_and(is_answer);
             let is_told_elsewhere = matches!(name, "Patient" | "Encounter" | "ServiceRequest");
             if own.is_dropped
-                || !is_told_elsewhere
+                || !(is_told_elsewhere || is_answered)
                 || identity.search.is_some()
                 || store(map, name, own.is_direct) == Store::Update
-                || !self.is_numbered(own.root)
+                || !(is_answered || self.is_numbered(own.root))
             {
                 continue;
             }
@@ -232,6 +264,48 @@ impl<'a> Run<'a> {
         }
         left_out
     }
+
+    /// Tells of answers that say what became of an order: they change nothing of one that is stored.
+    fn find_outcomes(&mut self, map: Option<&MessageMap>) {
+        if !map.is_some_and(is_answer) {
+            return;
+        }
+        for segment in 0..self.view.len() {
+            if self.view.name(segment) == Some(Name(*b"ORC"))
+                && OUTCOMES.contains(&self.view.field(segment, 1).trim_ascii())
+            {
+                self.find_at(
+                    FindingKind::LeftOut,
+                    At::of_field(segment, 1),
+                    "an answer changes no order that is stored: what it says became of one is left out (examples/orders records answers)",
+                );
+            }
+        }
+    }
+
+    /// Tells of controls of a general order without its detail (HL7 v2.5.1 §4.4.1: that is optional): nothing says whether a
+    /// service was ordered or a drug, and what is stored as a MedicationRequest is not found so.
+    fn find_bare_controls(&mut self, map: Option<&MessageMap>) {
+        if map.is_none_or(|map| &*map.name != "ORM_O01") {
+            return;
+        }
+        for segment in 0..self.view.len() {
+            if self.view.name(segment) == Some(Name(*b"ORC"))
+                && !DETAILS.iter().any(|name| self.nearest(Name(**name), segment).is_some())
+            {
+                self.find_at(
+                    FindingKind::Ambiguous,
+                    Self::segment_at(segment),
+                    "what is ordered is not told: taken for a service; a drug that has this number stays as it stands",
+                );
+            }
+        }
+    }
+}
+
+/// Whether messages of this map answer orders.
+fn is_answer(map: &MessageMap) -> bool {
+    ANSWERS.iter().any(|code| map.name.starts_with(code))
 }
 
 /// The resources that become entries, in their order.
@@ -314,6 +388,7 @@ fn store(map: Option<&MessageMap>, name: &str, is_direct: bool) -> Store {
             .any(|code| map.name.starts_with(code))
     });
     let is_told = match name {
+        _ if ORDERED.contains(&name) && map.is_some_and(is_answer) => return Store::CreateIfNone,
         "Patient" | "Encounter" => is_direct && is_about_people,
         "ServiceRequest" => is_direct && (is_order || is_about_people),
         _ => is_direct,

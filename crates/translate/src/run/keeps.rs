@@ -8,12 +8,13 @@ use pipehat_resource::json::{Object, Value};
 use pipehat_resource::kept::Keeps;
 
 use super::json::Writer;
+use super::required::DATA_ABSENT_REASON;
 use super::test::Here;
 use super::tree::NodeId;
 use super::{Resource, Run};
 use crate::OtherPatient;
 use crate::condition::Name;
-use crate::plan::{Keep, MessageMap};
+use crate::plan::{Is, Keep, MessageMap};
 
 impl<'a> Run<'a> {
     /// What stays of each resource that the message says less of than an update would. `references` are what the resources
@@ -25,12 +26,12 @@ impl<'a> Run<'a> {
     ) -> Vec<(NodeId, Keeps)> {
         let plan = self.plan;
         let Some(code) = map.and_then(|map| map.name.split('_').next()) else { return Vec::new() };
-        if !plan.keep_codes.contains(&code) {
+        let Some((_, rows)) = plan.keep_codes.iter().find(|(own, _)| *own == code) else {
             return Vec::new();
-        }
+        };
         let event = self.event();
-        let rows: Vec<&'a Keep> =
-            plan.keeps.iter().filter(|keep| keep.is_of(code, &event)).collect();
+        let rows = rows.iter().filter_map(|row| plan.keeps.get(*row));
+        let rows: Vec<&'a Keep> = rows.filter(|keep| keep.is_of(code, &event)).collect();
         if rows.is_empty() {
             return Vec::new();
         }
@@ -43,7 +44,7 @@ impl<'a> Run<'a> {
             let here = Here { segment, field: 0, value: None, own: None };
             let mut keeps = Keeps::default();
             for row in rows.iter().filter(|row| row.resource == definition) {
-                if row.told.is_some_and(|(element, is_told)| self.tells(root, element) != is_told) {
+                if row.told.is_some_and(|(element, is)| !self.is(root, element, is)) {
                     continue;
                 }
                 if !row.any.is_empty() && !self.has_any(&row.any) {
@@ -108,7 +109,8 @@ impl<'a> Run<'a> {
             if let Some(within) = within {
                 node = node.and_then(|node| self.tree.find(node, within));
             }
-            if node.is_none() && made.fields.iter().any(is_told) {
+            let is_made = node.is_some_and(|node| self.says_more_than_absent(node));
+            if !is_made && made.fields.iter().any(is_told) {
                 keeps.tell(made.text.clone());
             }
         }
@@ -147,7 +149,8 @@ impl<'a> Run<'a> {
     fn own_segments(&self, segment: usize) -> Range<usize> {
         let name = self.view.name(segment);
         let all = self.view.len();
-        if name == Some(Name(*b"MSH")) {
+        // A message is of one appointment, for whose patients it is.
+        if name == Some(Name(*b"MSH")) || name == Some(Name(*b"SCH")) {
             return 0..all;
         }
         let is_next = |at: &usize| {
@@ -201,6 +204,25 @@ impl<'a> Run<'a> {
             for items in keeps.items_mut() {
                 items.take_out(&taken_out);
             }
+        }
+    }
+
+    /// Whether an element says more than that it is not known (R4 data-absent-reason).
+    fn says_more_than_absent(&self, node: NodeId) -> bool {
+        let extension = self.plan.well_known.extension;
+        let is_reason = |own: NodeId| {
+            self.tree.node(own).is_some_and(|node| node.name == extension)
+                && self.text_of(own, "url").is_some_and(|own| own == DATA_ABSENT_REASON)
+        };
+        let mut children = self.tree.children(node).peekable();
+        children.peek().is_none() || !children.all(is_reason)
+    }
+
+    fn is(&self, root: NodeId, element: &str, is: Is) -> bool {
+        match is {
+            Is::Told => self.tells(root, element),
+            Is::Absent => !self.tells(root, element),
+            Is::Unknown => self.text_of(root, element).is_some_and(|own| own == "unknown"),
         }
     }
 

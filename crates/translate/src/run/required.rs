@@ -15,7 +15,8 @@ use crate::finding::FindingKind;
 use crate::plan::{NO_CHOICE, NameId};
 
 const DEFAULTS: &str = include_str!("../../tables/defaults.tsv");
-const DATA_ABSENT_REASON: &str = "http://hl7.org/fhir/StructureDefinition/data-absent-reason";
+pub(super) const DATA_ABSENT_REASON: &str =
+    "http://hl7.org/fhir/StructureDefinition/data-absent-reason";
 /// References that are dropped may make others incomplete; no chain of them is longer.
 const ROUNDS_MAX: usize = 8;
 
