@@ -24,6 +24,7 @@ mod orders;
 mod parents;
 mod path;
 mod primitive;
+mod ranges;
 mod required;
 mod rule;
 mod test;

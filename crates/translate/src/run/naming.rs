@@ -243,7 +243,7 @@ impl<'a> Run<'a> {
         depth: usize,
     ) -> Identity {
         let Number { system, value, .. } = number;
-        let is_somebodys = system.is_some() && system.as_deref() != self.sender_system.as_deref();
+        let is_somebodys = system.as_deref().is_some_and(|own| !self.is_senders(own));
         match system {
             // Organization, in which the number of a company (IN1-3) is the sender's. Of several with the number, one without a
             // name would be any.
@@ -263,6 +263,8 @@ impl<'a> Run<'a> {
                 }
                 if !assigner.is_empty() {
                     key.extend(["assigner", &assigner]);
+                } else if let Some(range) = self.range_of(name, number.node) {
+                    key.extend(["range", range]);
                 }
                 Identity::of_key(&key)
             }
@@ -290,9 +292,9 @@ impl<'a> Run<'a> {
         for child in self.tree.children(root) {
             let is_identifier =
                 |own: NameId| own == known.identifier || own == known.master_identifier;
-            let Some(node) = self.tree.node(child).filter(|node| is_identifier(node.name)) else {
+            if !self.tree.node(child).is_some_and(|node| is_identifier(node.name)) {
                 continue;
-            };
+            }
             let Some(value) = self.member_text(child, known.value) else { continue };
             // What could not be read is not one number: two that differ there would be one.
             if value.contains(char::REPLACEMENT_CHARACTER)
@@ -301,16 +303,19 @@ impl<'a> Run<'a> {
                 continue;
             }
             let system = self.member_text(child, known.system);
-            let instance = node.label >> 16 & 0xFFFF;
             let is_preferred = system.as_deref().is_some_and(|own| {
                 self.settings.identifier_systems.iter().any(|system| *system == *own)
             });
-            // PID-3 is the patient's list of identifiers; PID-2 and PID-4 are what was before it.
-            let is_own = name != "Patient" || instance == 2 || instance == 0;
+            // PID-3 is the patient's list of identifiers; PID-2 and PID-4 are what was before it. PV1-19 is the visit's number.
+            let is_own = match name {
+                "Patient" => matches!(self.instance(child), 2 | 0),
+                "Encounter" => self.instance(child) != 2,
+                _ => true,
+            };
             // A prior identifier (MRG) still names the resource, but it is not looked for by that.
             let is_old = self.member_text(child, known.purpose).is_some_and(|own| own == "old");
             // The sender's own numbers stand behind those that say whose they are.
-            let is_senders = system.is_some() && system.as_deref() == self.sender_system.as_deref();
+            let is_senders = system.as_deref().is_some_and(|own| self.is_senders(own));
             let rank = match (&system, is_preferred, is_own) {
                 _ if is_old => 7,
                 (_, true, _) => 0,
