@@ -25,6 +25,7 @@ mod parents;
 mod path;
 mod primitive;
 mod ranges;
+mod renumbered;
 mod required;
 mod rule;
 mod test;
@@ -107,6 +108,10 @@ pub(crate) struct Run<'a> {
     unnamed: Vec<usize>,
     /// Whether an element went that may have referred to a resource.
     has_removed: bool,
+    /// Whether the message changes numbers, and merges nobody.
+    is_renumbering: bool,
+    /// Numbers of a retired record that the one that goes on was told with.
+    shared: Vec<NodeId>,
     names: WellKnown,
     types: Types,
     /// The system of numbers that no authority is told of.
@@ -214,6 +219,8 @@ impl<'a> Run<'a> {
             lacking: None,
             unnamed: Vec::new(),
             has_removed: false,
+            is_renumbering: false,
+            shared: Vec::new(),
             names: plan.well_known,
             types: Types::known(),
             sender_system: None,

@@ -68,17 +68,7 @@ impl Naming {
 impl<'a> Run<'a> {
     /// Finds the identity of every resource and makes those that are the same one.
     pub(super) fn name_all(&mut self) -> Vec<Option<Identity>> {
-        let mut naming = Naming {
-            identities: vec![None; self.resources.len()],
-            sender: self.sender(),
-            message: None,
-            has_vaccinations: self
-                .resources
-                .iter()
-                .any(|own| own.definition.name() == "Immunization"),
-            doses_above: self.doses_above(),
-            order: None,
-        };
+        let mut naming = self.naming();
         let mut observed = Vec::new();
         for (index, own) in self.resources.iter().enumerate() {
             let is_observed = own.definition.name() == "Observation"
@@ -97,6 +87,20 @@ impl<'a> Run<'a> {
         }
         self.unite(&mut naming);
         naming.identities
+    }
+
+    pub(super) fn naming(&self) -> Naming {
+        Naming {
+            identities: vec![None; self.resources.len()],
+            sender: self.sender(),
+            message: None,
+            has_vaccinations: self
+                .resources
+                .iter()
+                .any(|own| own.definition.name() == "Immunization"),
+            doses_above: self.doses_above(),
+            order: None,
+        }
     }
 
     /// AL1 and IAM may tell one allergy: the one without an identifier is the one that has it.
@@ -252,7 +256,11 @@ impl<'a> Run<'a> {
                 let own = own.and_then(|own| self.member_text(root, own));
                 Identity::of_named_identifier(name, (system, value), own.as_deref())
             }
-            Some(system) => Identity::of_identifier(name, system, value),
+            Some(system) => {
+                let mut identity = Identity::of_identifier(name, system, value);
+                self.find_by_prior(root, name, number, &mut identity);
+                identity
+            }
             None => {
                 let assigner = self.assigner(number.node, naming, depth);
                 let mut key = vec!["identifier", name, &naming.sender, value];
@@ -317,7 +325,8 @@ impl<'a> Run<'a> {
             // The sender's own numbers stand behind those that say whose they are.
             let is_senders = system.as_deref().is_some_and(|own| self.is_senders(own));
             let rank = match (&system, is_preferred, is_own) {
-                _ if is_old => 7,
+                _ if is_old => 8,
+                _ if self.shared.contains(&child) => 7,
                 (_, true, _) => 0,
                 (Some(_), _, true) if is_senders => 3,
                 (Some(_), _, false) if is_senders => 4,
