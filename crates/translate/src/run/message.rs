@@ -9,6 +9,7 @@ use super::test::Here;
 use super::tree::{Child, Leaf, NONE};
 use super::{Filled, Run};
 use crate::condition::Name;
+use crate::finding::FindingKind;
 use crate::plan::{MessageMap, MessageRow, ReferenceRule, ReferenceTo, SlotRef, Step};
 
 /// Versions whose structures have the segment groups that the tables name, the likeliest first.
@@ -16,6 +17,7 @@ const GROUP_VERSIONS: [Version; 4] =
     [Version::V2_8_2, Version::V2_9_1, Version::V2_5_1, Version::V2_4];
 
 const NTE: Name = Name(*b"NTE");
+const MSH: Name = Name(*b"MSH");
 const PID: Name = Name(*b"PID");
 
 /// What begins something else than was observed before: a note behind it is not of that.
@@ -34,6 +36,7 @@ impl<'a> Run<'a> {
         self.read_groups(map);
         self.slots = vec![None; map.slots.len()];
         let mut anchor = None;
+        let mut patient = None;
         let mut next_group = 0;
         let mut before = 0;
         for segment in 0..self.view.len() {
@@ -43,6 +46,11 @@ impl<'a> Run<'a> {
                 before = segment;
             } else if !self.is_note_there(segment, before) {
                 continue;
+            }
+            if name == PID
+                && let Some(before) = patient.replace(segment)
+            {
+                self.begin_further_patient(before, segment);
             }
             if map.anchors.contains(&name) {
                 anchor = Some(name);
@@ -57,11 +65,51 @@ impl<'a> Run<'a> {
                 let is_here = row.follow.is_none() || row.follow == anchor;
                 let is_one =
                     row.occurrence.is_none_or(|number| number == self.occurrence(segment, name));
-                if is_here && is_one {
+                let is_anothers = self.has_further_patient && self.is_unbegun(map, row);
+                if is_here && is_one && !is_anothers {
                     self.row(map, row, segment);
                 }
             }
         }
+    }
+
+    /// A patient where the structure has one and there was one already: nothing behind it is about what was made of the first.
+    fn begin_further_patient(&mut self, before: usize, segment: usize) {
+        let place = |at: usize| {
+            let own = self.reading.placements().get(at)?;
+            Some((own.node(), own.group()))
+        };
+        let Some(own) = place(segment) else { return };
+        if own.0.is_some() && place(before) != Some(own) {
+            return;
+        }
+        let at = Self::segment_at(segment);
+        self.find_at(
+            FindingKind::ValueUnfit,
+            at,
+            "the structure has one patient: what stands behind is told of this one, and of no visit before",
+        );
+        let numbers = |segment| self.view.field(segment, 3).trim_ascii();
+        if !numbers(segment).is_empty() && numbers(segment) == numbers(before) {
+            return;
+        }
+        self.has_further_patient = true;
+        // Of a visit the event tells, too, by MSH.
+        let is_of_first = |own: &Filled| {
+            let made = self.resources.get(own.resource as usize);
+            own.segment >= before || made.is_some_and(|own| own.definition.name() == "Encounter")
+        };
+        for filled in &mut self.slots {
+            *filled = filled.filter(|own| !is_of_first(own));
+        }
+    }
+
+    /// Whether a row adds to what another segment makes, and that has not come again: the visit of a diagnosis.
+    fn is_unbegun(&self, map: &MessageMap, row: &MessageRow) -> bool {
+        let is_filled = self.slots.get(usize::from(row.slot)).is_some_and(Option::is_some);
+        let mut makers = map.rows.iter().filter(|own| own.map.is_some() && own.slot == row.slot);
+        let maker = makers.find(|own| own.segment != MSH);
+        row.map.is_some() && !is_filled && maker.is_some_and(|own| own.segment != row.segment)
     }
 
     /// Whether a note is of what it stands behind: the structure has that segment there, and a note of it. Behind others (SPM,

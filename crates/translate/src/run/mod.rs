@@ -108,6 +108,8 @@ pub(crate) struct Run<'a> {
     unnamed: Vec<usize>,
     /// Whether an element went that may have referred to a resource.
     has_removed: bool,
+    /// Whether there was a patient for whom the structure has no place.
+    has_further_patient: bool,
     /// Whether the message changes numbers, and merges nobody.
     is_renumbering: bool,
     /// Numbers of a retired record that the one that goes on was told with.
@@ -219,6 +221,7 @@ impl<'a> Run<'a> {
             lacking: None,
             unnamed: Vec::new(),
             has_removed: false,
+            has_further_patient: false,
             is_renumbering: false,
             shared: Vec::new(),
             names: plan.well_known,
