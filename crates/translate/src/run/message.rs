@@ -17,8 +17,8 @@ const GROUP_VERSIONS: [Version; 4] =
     [Version::V2_8_2, Version::V2_9_1, Version::V2_5_1, Version::V2_4];
 
 const NTE: Name = Name(*b"NTE");
-const MSH: Name = Name(*b"MSH");
 const PID: Name = Name(*b"PID");
+const PV1: Name = Name(*b"PV1");
 
 /// What begins something else than was observed before: a note behind it is not of that.
 const BEGINNING: [&[u8; 3]; 9] =
@@ -104,12 +104,12 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Whether a row adds to what another segment makes, and that has not come again: the visit of a diagnosis.
+    /// Whether a row adds to a visit that no PV1 told of since: a diagnosis alone makes none.
     fn is_unbegun(&self, map: &MessageMap, row: &MessageRow) -> bool {
-        let is_filled = self.slots.get(usize::from(row.slot)).is_some_and(Option::is_some);
-        let mut makers = map.rows.iter().filter(|own| own.map.is_some() && own.slot == row.slot);
-        let maker = makers.find(|own| own.segment != MSH);
-        row.map.is_some() && !is_filled && maker.is_some_and(|own| own.segment != row.segment)
+        let place = usize::from(row.slot);
+        let is_filled = self.slots.get(place).is_some_and(Option::is_some);
+        let is_visit = map.slots.get(place).is_some_and(|own| own.resource.name() == "Encounter");
+        is_visit && row.map.is_some() && !is_filled && row.segment != PV1
     }
 
     /// Whether a note is of what it stands behind: the structure has that segment there, and a note of it. Behind others (SPM,
