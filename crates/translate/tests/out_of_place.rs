@@ -120,3 +120,55 @@ fn a_note_behind_what_has_none_is_nobodys() {
         check(&format!("{obr}{obx}{between}{note}"), false);
     }
 }
+
+/// The references of the resources of a type, by what they refer to.
+fn references(translation: &Translation, name: &str, element: &str) -> Vec<Option<String>> {
+    let own = all(translation, name);
+    own.iter().map(|own| Some(own.get(element)?.text("reference")?.to_owned())).collect()
+}
+
+#[test]
+fn what_stands_behind_a_further_patient_is_not_of_the_first_ones_visit() {
+    let first = "PID|1||1^^^&1.2.3&ISO||Muster\r";
+    let visit = |number: &str| format!("PV1|1|I|||||||||||||||||{number}^^^&1.2.3&ISO\r");
+    let check = |event: &str, behind: &str, visits: usize, encounter: Option<usize>| {
+        let text = format!(
+            "MSH|^~\\&|HIS|NORTH|||20260315073000+0100||{event}|1|P|2.5.1\rEVN||20260315073000+0100\r{first}{}{behind}",
+            visit("V1")
+        );
+        let message = Message::parse(text.as_bytes()).expect("a message");
+        let translation = Translator::new(Settings::default()).to_fhir(&message);
+        let told = translation.findings.iter().any(|own| own.path == "PID(2)");
+        assert!(told, "{event} {behind}: {:?}", translation.findings);
+        let full_urls: Vec<String> = translation
+            .bundle
+            .items("entry")
+            .iter()
+            .filter(|own| own.get("resource").and_then(Value::resource_type) == Some("Encounter"))
+            .filter_map(|own| own.text("fullUrl").map(str::to_owned))
+            .collect();
+        assert_eq!(full_urls.len(), visits, "{event} {behind}");
+        let expected = encounter.and_then(|own| full_urls.get(own).cloned());
+        let found = references(&translation, "Condition", "encounter");
+        assert_eq!(found, [expected], "{event} {behind}");
+        // Nor is the first patient the second's.
+        let subjects = [
+            references(&translation, "Condition", "subject"),
+            references(&translation, "Encounter", "subject").into_iter().take(1).collect(),
+        ];
+        (subjects, all(&translation, "Patient").len())
+    };
+    let other = "PID|2||2^^^&1.2.3&ISO||Other\r";
+    let diagnosis = "DG1|1||I10^Hyp^I10|||A\r";
+    for event in ["ADT^A08^ADT_A01", "ADT^A01^ADT_A01", "ADT^A03^ADT_A03"] {
+        let ([whose, visitors], patients) = check(event, &format!("{other}{diagnosis}"), 1, None);
+        assert_ne!(whose, visitors, "{event}");
+        assert_eq!(patients, 2, "{event}");
+        let own = format!("{other}{}{diagnosis}", visit("V2"));
+        let ([whose, visitors], _) = check(event, &own, 2, Some(1));
+        assert_ne!(whose, visitors, "{event}");
+        let ([whose, visitors], patients) =
+            check(event, &format!("{first}{diagnosis}"), 1, Some(0));
+        assert_eq!((whose, patients), (visitors, 1), "{event}");
+    }
+}

@@ -363,3 +363,109 @@ fn a_result_that_is_not_transmitted_again_stays() {
         ],
     );
 }
+
+/// A message about a patient with these numbers and this name.
+fn of_patient(event: &str, pid: &str, name: &str, lines: &[&str]) -> String {
+    let header = format!("MSH|^~\\&|HIS|GOOD|||20260315073000+0100||{event}|CONTROL|P|2.5.1");
+    let about = if event.starts_with("ADT") { &["EVN||20260315073000+0100"][..] } else { &[] };
+    let patient = format!("PID|1|{pid}||{name}");
+    [&[header.as_str()], about, &[patient.as_str()], lines, &[""]].concat().join("\r")
+}
+
+/// The numbers of a resource, the retired ones in brackets, whether it is in use, and how it is linked.
+fn numbers(_: &Api, own: &Value) -> String {
+    let items = |name: &str| own[name].as_array().cloned().unwrap_or_default();
+    let number = |own: &Value| {
+        let value = own["value"].as_str().unwrap_or("?");
+        if own["use"] == "old" { format!("({value})") } else { value.to_owned() }
+    };
+    let mut said: Vec<String> = items("identifier").iter().map(number).collect();
+    said.sort_by_key(|own| own.starts_with('('));
+    said.extend(items("link").iter().map(|own| own["type"].as_str().unwrap_or("?").to_owned()));
+    if own["active"] == false {
+        said.push("off".to_owned());
+    }
+    said.join(" ")
+}
+
+const RESULT: [&str; 2] = ["OBR|1||F1^LAB|K^K^L|||||||||||||||||||||F", "OBX|1|NM|K^K^L||1||||||F"];
+const A08: &str = "ADT^A08^ADT_A01";
+const A28: &str = "ADT^A28^ADT_A05";
+const A40: &str = "ADT^A40^ADT_A39";
+const ORU: &str = "ORU^R01^ORU_R01";
+
+#[test]
+fn a_number_that_is_changed_is_of_the_same_person() {
+    let told = |event: &str, number: &str, lines: &[&str]| {
+        of_patient(event, &format!("|{number}^^^GOOD^MR"), "Muster^Max", lines)
+    };
+    let changed = told("ADT^A47^ADT_A30", "C2", &["MRG|C1^^^GOOD^MR"]);
+    Feed::new().check(
+        "Patient?name=Muster",
+        numbers,
+        &[
+            (told(A28, "C1", &[]), "C1"),
+            (changed, "C2 (C1)"),
+            (told(ORU, "C1", &RESULT), "C2 (C1)"),
+            (told(A08, "C2", &[]), "C2 (C1)"),
+            (told(A08, "C1", &[]), "C2 (C1)"),
+            (told(ORU, "C1", &RESULT), "C2 (C1)"),
+            (told("ADT^A47^ADT_A30", "C3", &["MRG|C2^^^GOOD^MR"]), "C3 (C1) (C2)"),
+            (told(ORU, "C2", &RESULT), "C3 (C1) (C2)"),
+        ],
+    );
+}
+
+#[test]
+fn a_visit_whose_number_is_changed_is_the_same_visit() {
+    let visit = |number: &str| format!("PV1|1|I|||||||||||||||||{number}^^^GOOD");
+    let told =
+        |event: &str, lines: &[&str]| of_patient(event, "|C1^^^GOOD^MR", "Muster^Max", lines);
+    let (one, nine) = (visit("V1"), visit("V9"));
+    let changed = told("ADT^A50^ADT_A50", &["MRG|C1^^^GOOD^MR||||V1^^^GOOD", &nine]);
+    let result = |visit: &str| told(ORU, &[&[visit][..], &RESULT].concat());
+    Feed::new().check(
+        "Encounter",
+        numbers,
+        &[
+            (told("ADT^A01^ADT_A01", &[&one]), "V1"),
+            (changed, "V9 (V1)"),
+            (result(&one), "V9 (V1)"),
+            (told(A08, &[&nine]), "V9 (V1)"),
+            (told("ADT^A01^ADT_A01", &[&nine]), "V9 (V1)"),
+            (result(&nine), "V9 (V1)"),
+        ],
+    );
+}
+
+#[test]
+fn anothers_external_number_is_nobodys_own() {
+    let first = of_patient("ADT^A04^ADT_A01", "5001|7", "First^F", &[]);
+    let other =
+        |number: &str| of_patient("ADT^A04^ADT_A01", &format!("|{number}"), "Second^S", &[]);
+    Feed::new().check(
+        "Patient?name=First",
+        numbers,
+        &[(first, "5001 7"), (other("5001"), "5001 7"), (other("8"), "5001 7")],
+    );
+}
+
+#[test]
+fn nobody_is_merged_into_themselves_and_the_retired_number_is_one_records() {
+    let told = |event: &str, numbers: &[&str], lines: &[&str]| {
+        let numbers: Vec<String> = numbers.iter().map(|own| format!("{own}^^^GOOD^MR")).collect();
+        let name = if numbers[0].starts_with("SL2") { "Other^O" } else { "Muster^Max" };
+        of_patient(event, &format!("|{}", numbers.join("~")), name, lines)
+    };
+    Feed::new().check(
+        "Patient?name=Muster",
+        numbers,
+        &[
+            (told(A28, &["SL1"], &[]), "SL1"),
+            (told(A40, &["SL1"], &["MRG|SL1^^^GOOD^MR"]), "SL1"),
+            (told(A28, &["SL2"], &[]), "SL1"),
+            (told(A40, &["SL1", "SL2"], &["MRG|SL2^^^GOOD^MR"]), "SL1 replaces"),
+            (told(ORU, &["SL2"], &RESULT), "SL1 replaces"),
+        ],
+    );
+}

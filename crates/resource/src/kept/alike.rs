@@ -17,9 +17,9 @@ pub(super) struct Told<'p> {
 
 impl<'p> Told<'p> {
     /// Of items, by `system+value`.
-    pub(super) fn of(
+    pub(super) fn of<'v>(
         path: &'p str,
-        news: &[Value],
+        news: impl Iterator<Item = &'v Value>,
         called: &impl Fn(&str) -> Option<String>,
     ) -> Self {
         let (one, other) = match path.split_once('+') {

@@ -248,13 +248,19 @@ impl Items {
         called: &impl Fn(&str) -> Option<String>,
     ) {
         let news = found(told, &self.element).and_then(Value::as_array).unwrap_or_default();
-        let keys: Vec<Told> = self.by.iter().map(|at| Told::of(&at.path, news, called)).collect();
+        let Some((last, firsts)) = self.by.split_last() else { return };
+        let news = untold_old(last, standing, news, called);
+        let now = || news.iter().copied().filter(|own| !is_old(own));
+        let firsts: Vec<Told> = firsts.iter().map(|at| Told::of(&at.path, now(), called)).collect();
+        let last = Told::of(&last.path, news.iter().copied(), called);
         let stays = |item: &&Value| {
-            !keys.iter().any(|key| key.is_told(item, called))
+            let is_replaced = !is_old(item) && firsts.iter().any(|key| key.is_told(item, called));
+            !is_replaced
+                && !last.is_told(item, called)
                 && !self.is_gone(item, called)
                 && self.stays(item, called)
         };
-        let merged = standing.iter().filter(stays).chain(news).cloned().collect();
+        let merged = standing.iter().filter(stays).chain(news.iter().copied()).cloned().collect();
         self.put(standing, merged, told);
     }
 
@@ -294,6 +300,27 @@ impl Items {
             }
         }
     }
+}
+
+/// Whether an item was replaced before (`use` `old`: R4 identifier-use): what is told of now is no further correction of it.
+fn is_old(item: &Value) -> bool {
+    item.text("use") == Some("old")
+}
+
+/// The told items without those that stand as old ones. Whoever still tells such an item knows less than what stands; but where
+/// old ones are told, too, it is told which is which now.
+fn untold_old<'v>(
+    last: &At,
+    standing: &[Value],
+    news: &'v [Value],
+    called: &impl Fn(&str) -> Option<String>,
+) -> Vec<&'v Value> {
+    let is_it = |own: &&Value| is_old(own);
+    if news.iter().any(is_old) || !standing.iter().any(is_old) {
+        return news.iter().collect();
+    }
+    let old = Told::of(&last.path, standing.iter().filter(is_it), called);
+    news.iter().filter(|own| !old.is_told(own, called)).collect()
 }
 
 fn is_same_but_for_order(one: &[Value], other: &[Value]) -> bool {
@@ -446,6 +473,31 @@ mod tests {
             format!(r#"{},{},{{"text":"Bath"}},{{"text":"Walk"}}"#, code("A", ""), code("B", ""));
         let told = code("A", r#","display":"a""#);
         check(services, &standing, &told, &format!(r#"{{"text":"Walk"}},{told}"#));
+    }
+
+    #[test]
+    fn an_old_number_is_corrected_by_no_other() {
+        let numbers = || Items {
+            element: "identifier".into(),
+            by: vec![at("system+type.text"), at("system+value")],
+            others: Others::All,
+            ..Items::default()
+        };
+        let number = |value: &str, more: &str| {
+            format!(r#"{{"system":"urn:s","value":"{value}","type":{{"text":"MR"}}{more}}}"#)
+        };
+        let old = |value: &str| number(value, r#","use":"old""#);
+        let [one, two, three] = ["1", "2", "3"].map(|own| number(own, ""));
+        let changed = format!("{two},{}", old("1"));
+        check(numbers(), &one, &changed, &changed);
+        check(numbers(), &changed, &two, &changed);
+        check(numbers(), &changed, &three, &format!("{},{three}", old("1")));
+        // Who tells what is old by now changes nothing.
+        check(numbers(), &changed, &one, &changed);
+        let again = format!("{three},{}", old("2"));
+        check(numbers(), &changed, &again, &format!("{},{again}", old("1")));
+        let back = format!("{one},{}", old("2"));
+        check(numbers(), &changed, &back, &back);
     }
 
     #[test]

@@ -32,6 +32,14 @@ impl Identity {
         Self { id, search: Some(identifier_search(system, value)) }
     }
 
+    /// Where it is found by an identifier, by this one, too (R4 §3.1.1.4.10: any of those that a comma joins).
+    pub(crate) fn also_by(&mut self, system: &str, value: &str) {
+        if let Some(search) = &mut self.search {
+            search.push(',');
+            token(system, value, search);
+        }
+    }
+
     /// By an identifier that others may have, and by the name; without a name as one that has none.
     pub(crate) fn of_named_identifier(
         resource_type: &str,

@@ -347,7 +347,8 @@ mod tests {
         };
         assert_eq!(of("ADT", "A08"), of("BAR", "P05"));
         assert!(of("ADT", "A08") > 0 && of("MDM", "T03") > 0 && of("SIU", "S14") > 0);
-        assert_eq!((of("ADT", "A01"), of("SIU", "S12"), of("DFT", "P03")), (0, 0, 0));
+        // Of a visit that begins the numbers of before stay, and nothing else.
+        assert_eq!((of("ADT", "A01"), of("SIU", "S12"), of("DFT", "P03")), (1, 0, 0));
         assert!(of("ORM", "O01") > 0 && of("ORU", "R01") > 0);
     }
 }

@@ -117,7 +117,7 @@ impl<'a> Run<'a> {
             }
             Conversion::Sender => {
                 let own = here.own?;
-                let known = self.sender_system.clone();
+                let known = self.system_of_sender(own.at);
                 let words = match known {
                     Some(_) => "no assigning authority: taken as a number of the sender's",
                     None => "no assigning authority: nothing finds it again by this number",

@@ -71,9 +71,11 @@ impl<'a> Run<'a> {
         self.find_longer_than_told();
         self.drop_unnamed_visits(map);
         self.drop_orders_without_a_number();
+        self.part_merged();
         self.complete_all();
         self.find_ghosts();
         let identities = self.name_all();
+        self.find_unsought(&identities);
         self.unite_repeated(&identities);
         let left_out = self.leave_out(map, &identities);
         self.find_outcomes(map);

@@ -10,6 +10,7 @@ use super::test::Here;
 use super::tree::{Child, Leaf, NONE};
 use super::{Filled, NO_PLACE, Run};
 use crate::condition::Name;
+use crate::finding::FindingKind;
 use crate::plan::{MessageMap, MessageRow, ReferenceRule, ReferenceTo, SlotRef, Step};
 
 /// Versions whose structures have the segment groups that the tables name, the likeliest first.
@@ -18,6 +19,7 @@ const GROUP_VERSIONS: [Version; 4] =
 
 const NTE: Name = Name(*b"NTE");
 const PID: Name = Name(*b"PID");
+const PV1: Name = Name(*b"PV1");
 
 /// What begins something else than was observed before: a note behind it is not of that.
 const BEGINNING: [&[u8; 3]; 9] =
@@ -35,6 +37,7 @@ impl<'a> Run<'a> {
         self.read_groups(map);
         self.slots = vec![None; map.slots.len()];
         let mut anchor = None;
+        let mut patient = None;
         let mut next_group = 0;
         let mut before = 0;
         for segment in 0..self.view.len() {
@@ -45,6 +48,11 @@ impl<'a> Run<'a> {
                 before = segment;
             } else if !self.is_note_there(segment, before) {
                 continue;
+            }
+            if name == PID
+                && let Some(before) = patient.replace(segment)
+            {
+                self.begin_further_patient(before, segment);
             }
             if map.anchors.contains(&name) {
                 anchor = Some(name);
@@ -59,11 +67,51 @@ impl<'a> Run<'a> {
                 let is_here = row.follow.is_none() || row.follow == anchor;
                 let is_one =
                     row.occurrence.is_none_or(|number| number == self.occurrence(segment, name));
-                if is_here && is_one {
+                let is_anothers = self.has_further_patient && self.is_unbegun(map, row);
+                if is_here && is_one && !is_anothers {
                     self.row(map, row, segment);
                 }
             }
         }
+    }
+
+    /// A patient where the structure has one and there was one already: nothing behind it is about what was made of the first.
+    fn begin_further_patient(&mut self, before: usize, segment: usize) {
+        let place = |at: usize| {
+            let own = self.reading.placements().get(at)?;
+            Some((own.node(), own.group()))
+        };
+        let Some(own) = place(segment) else { return };
+        if own.0.is_some() && place(before) != Some(own) {
+            return;
+        }
+        let at = Self::segment_at(segment);
+        self.find_at(
+            FindingKind::ValueUnfit,
+            at,
+            "the structure has one patient: what stands behind is told of this one, and of no visit before",
+        );
+        let numbers = |segment| self.view.field(segment, 3).trim_ascii();
+        if !numbers(segment).is_empty() && numbers(segment) == numbers(before) {
+            return;
+        }
+        self.has_further_patient = true;
+        // Of a visit the event tells, too, by MSH.
+        let is_of_first = |own: &Filled| {
+            let made = self.resources.get(own.resource as usize);
+            own.segment >= before || made.is_some_and(|own| own.definition.name() == "Encounter")
+        };
+        for filled in &mut self.slots {
+            *filled = filled.filter(|own| !is_of_first(own));
+        }
+    }
+
+    /// Whether a row adds to a visit that no PV1 told of since: a diagnosis alone makes none.
+    fn is_unbegun(&self, map: &MessageMap, row: &MessageRow) -> bool {
+        let place = usize::from(row.slot);
+        let is_filled = self.slots.get(place).is_some_and(Option::is_some);
+        let is_visit = map.slots.get(place).is_some_and(|own| own.resource.name() == "Encounter");
+        is_visit && row.map.is_some() && !is_filled && row.segment != PV1
     }
 
     /// Whether a note is of what it stands behind: the structure has that segment there, and a note of it. Behind others (SPM,

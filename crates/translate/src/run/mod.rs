@@ -25,6 +25,8 @@ mod parents;
 mod parts;
 mod path;
 mod primitive;
+mod ranges;
+mod renumbered;
 mod required;
 mod rule;
 mod test;
@@ -110,6 +112,12 @@ pub(crate) struct Run<'a> {
     unnamed: Vec<usize>,
     /// Whether an element went that may have referred to a resource.
     has_removed: bool,
+    /// Whether there was a patient for whom the structure has no place.
+    has_further_patient: bool,
+    /// Whether the message changes numbers, and merges nobody.
+    is_renumbering: bool,
+    /// Numbers of a retired record that the one that goes on was told with.
+    shared: Vec<NodeId>,
     names: WellKnown,
     types: Types,
     /// The system of numbers that no authority is told of.
@@ -221,6 +229,9 @@ impl<'a> Run<'a> {
             lacking: None,
             unnamed: Vec::new(),
             has_removed: false,
+            has_further_patient: false,
+            is_renumbering: false,
+            shared: Vec::new(),
             names: plan.well_known,
             types: Types::known(),
             sender_system: None,

@@ -68,17 +68,7 @@ impl Naming {
 impl<'a> Run<'a> {
     /// Finds the identity of every resource and makes those that are the same one.
     pub(super) fn name_all(&mut self) -> Vec<Option<Identity>> {
-        let mut naming = Naming {
-            identities: vec![None; self.resources.len()],
-            sender: self.sender(),
-            message: None,
-            has_vaccinations: self
-                .resources
-                .iter()
-                .any(|own| own.definition.name() == "Immunization"),
-            doses_above: self.doses_above(),
-            order: None,
-        };
+        let mut naming = self.naming();
         let mut observed = Vec::new();
         for (index, own) in self.resources.iter().enumerate() {
             let is_observed = own.definition.name() == "Observation"
@@ -97,6 +87,20 @@ impl<'a> Run<'a> {
         }
         self.unite(&mut naming);
         naming.identities
+    }
+
+    pub(super) fn naming(&self) -> Naming {
+        Naming {
+            identities: vec![None; self.resources.len()],
+            sender: self.sender(),
+            message: None,
+            has_vaccinations: self
+                .resources
+                .iter()
+                .any(|own| own.definition.name() == "Immunization"),
+            doses_above: self.doses_above(),
+            order: None,
+        }
     }
 
     /// AL1 and IAM may tell one allergy: the one without an identifier is the one that has it.
@@ -243,7 +247,7 @@ impl<'a> Run<'a> {
         depth: usize,
     ) -> Identity {
         let Number { system, value, .. } = number;
-        let is_somebodys = system.is_some() && system.as_deref() != self.sender_system.as_deref();
+        let is_somebodys = system.as_deref().is_some_and(|own| !self.is_senders(own));
         match system {
             // Organization, in which the number of a company (IN1-3) is the sender's. Of several with the number, one without a
             // name would be any.
@@ -252,7 +256,11 @@ impl<'a> Run<'a> {
                 let own = own.and_then(|own| self.member_text(root, own));
                 Identity::of_named_identifier(name, (system, value), own.as_deref())
             }
-            Some(system) => Identity::of_identifier(name, system, value),
+            Some(system) => {
+                let mut identity = Identity::of_identifier(name, system, value);
+                self.find_by_prior(root, name, number, &mut identity);
+                identity
+            }
             None => {
                 let assigner = self.assigner(number.node, naming, depth);
                 let mut key = vec!["identifier", name, &naming.sender, value];
@@ -263,6 +271,8 @@ impl<'a> Run<'a> {
                 }
                 if !assigner.is_empty() {
                     key.extend(["assigner", &assigner]);
+                } else if let Some(range) = self.range_of(name, number.node) {
+                    key.extend(["range", range]);
                 }
                 Identity::of_key(&key)
             }
@@ -290,9 +300,9 @@ impl<'a> Run<'a> {
         for child in self.tree.children(root) {
             let is_identifier =
                 |own: NameId| own == known.identifier || own == known.master_identifier;
-            let Some(node) = self.tree.node(child).filter(|node| is_identifier(node.name)) else {
+            if !self.tree.node(child).is_some_and(|node| is_identifier(node.name)) {
                 continue;
-            };
+            }
             let Some(value) = self.member_text(child, known.value) else { continue };
             // What could not be read is not one number: two that differ there would be one.
             if value.contains(char::REPLACEMENT_CHARACTER)
@@ -301,18 +311,22 @@ impl<'a> Run<'a> {
                 continue;
             }
             let system = self.member_text(child, known.system);
-            let instance = node.label >> 16 & 0xFFFF;
             let is_preferred = system.as_deref().is_some_and(|own| {
                 self.settings.identifier_systems.iter().any(|system| *system == *own)
             });
-            // PID-3 is the patient's list of identifiers; PID-2 and PID-4 are what was before it.
-            let is_own = name != "Patient" || instance == 2 || instance == 0;
+            // PID-3 is the patient's list of identifiers; PID-2 and PID-4 are what was before it. PV1-19 is the visit's number.
+            let is_own = match name {
+                "Patient" => matches!(self.instance(child), 2 | 0),
+                "Encounter" => self.instance(child) != 2,
+                _ => true,
+            };
             // A prior identifier (MRG) still names the resource, but it is not looked for by that.
             let is_old = self.member_text(child, known.purpose).is_some_and(|own| own == "old");
             // The sender's own numbers stand behind those that say whose they are.
-            let is_senders = system.is_some() && system.as_deref() == self.sender_system.as_deref();
+            let is_senders = system.as_deref().is_some_and(|own| self.is_senders(own));
             let rank = match (&system, is_preferred, is_own) {
-                _ if is_old => 7,
+                _ if is_old => 8,
+                _ if self.shared.contains(&child) => 7,
                 (_, true, _) => 0,
                 (Some(_), _, true) if is_senders => 3,
                 (Some(_), _, false) if is_senders => 4,

@@ -104,7 +104,7 @@ impl<'a> Run<'a> {
         self.type_of_identifier(identifier).is_some_and(|own| OF_ORDERS.contains(&&*own))
     }
 
-    fn type_of_identifier(&self, identifier: NodeId) -> Option<Cow<'a, str>> {
+    pub(super) fn type_of_identifier(&self, identifier: NodeId) -> Option<Cow<'a, str>> {
         let known = &self.plan.well_known;
         let concept = self.tree.find(identifier, self.plan.names.find("type")?)?;
         self.member_text(self.tree.find(concept, known.coding)?, known.code)

@@ -125,7 +125,7 @@ pub(crate) fn sender_system(
 }
 
 /// A name behind the setting's URI, percent-encoded (RFC 3986 §2.1).
-fn on_base(base: &str, name: &str) -> String {
+pub(crate) fn on_base(base: &str, name: &str) -> String {
     let mut uri = String::with_capacity(base.len() + name.len() + 1);
     uri.push_str(base);
     if !base.ends_with(['/', ':', '#', '=']) {

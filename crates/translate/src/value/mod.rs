@@ -5,7 +5,9 @@ mod media;
 mod number;
 mod time;
 
-pub(crate) use authority::{Authority, YEARLY, code_system, edition, is_oid, sender_system};
+pub(crate) use authority::{
+    Authority, YEARLY, code_system, edition, is_oid, on_base, sender_system,
+};
 pub(crate) use media::{is_media_type, media_type};
 pub(crate) use number::{compared, decimal, whole};
 pub(crate) use time::{
