@@ -96,10 +96,10 @@ impl<'a> Run<'a> {
             return;
         }
         self.has_further_patient = true;
-        // Of a visit the event tells, too, by MSH.
+        // What was told since the first PID is out of sight already; of a visit the event tells, too, by MSH.
         let is_of_first = |own: &Filled| {
             let made = self.resources.get(own.resource as usize);
-            own.segment >= before || made.is_some_and(|own| own.definition.name() == "Encounter")
+            made.is_some_and(|own| own.definition.name() == "Encounter")
         };
         for filled in &mut self.slots {
             *filled = filled.filter(|own| !is_of_first(own));
