@@ -170,8 +170,9 @@ fn a_control_alone_takes_no_drug() {
             let merged = over(&standing, "OMP^O09^OMP_O09", &[&line]);
             check_same(&merged, &standing, &stays);
         }
-        let merged = over(&standing, rde, &["ORC|SC|M1^KIS", "RXE||A10^Metformin^L"]);
-        check_same(&merged, &standing, &["dosageInstruction", "requester", "status"]);
+        // The dose of one drug is not that of another.
+        let merged = over(&standing, rde, &["ORC|XO|M1^KIS", "RXE||B1^Ibuprofen^L"]);
+        assert_eq!(merged.get("dosageInstruction"), None);
     }
     let omp = "OMP^O09^OMP_O09";
     let lines = ["ORC|NW|M2^KIS", "RXO|A10^Metformin^L|500||mg", "RXR|PO"];
