@@ -1,11 +1,15 @@
 //! What a message about a person does not speak of: an empty field changes nothing (HL7 v2.5.1 §2.5.3), and what has no field
 //! is nobody's to take away.
 
+mod over;
+
 use pipehat_message::Message;
 use pipehat_resource::json::{Value, parse};
 use pipehat_resource::kept::Keeps;
 use pipehat_resource::validate::{Checks, validate};
 use pipehat_translate::{Settings, Translator};
+
+use over::taken_over;
 
 /// The entries of a message from `KH`.
 fn entries(event: &str, lines: &[&str]) -> Vec<Value> {
@@ -34,15 +38,7 @@ fn over(standing: &Value, event: &str, lines: &[&str], found_by: &str) -> Value 
     let keeps = Keeps::of_request(entry.get("request").expect("a request")).expect("it is read");
     let keeps = keeps.expect("a mark");
     let told = entry.get("resource").expect("a resource");
-    let mut merged = told.clone();
-    keeps.take_over(standing, &mut merged, &|_| None);
-    for issue in validate(&merged, Checks::All) {
-        assert!(!issue.is_error(), "{:?} {}", issue.expression, issue.text);
-    }
-    let mut again = told.clone();
-    keeps.take_over(&merged, &mut again, &|_| None);
-    assert_eq!(again.to_json(), merged.to_json(), "told once more, nothing changes");
-    merged
+    taken_over(&keeps, standing, told)
 }
 
 /// The first resource of a type.
