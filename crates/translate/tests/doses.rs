@@ -191,3 +191,41 @@ fn a_refusal_without_a_number_is_another() {
     assert_eq!(told("ORC|RE||F1^CX\r", &["CP"]), told("ORC|RE||F1^CX\r", &["RE"]));
     assert_eq!(told("ORC|RE||F1^CX\r", &["RE", "CP"]).len(), 1);
 }
+
+/// A vaccination that is deleted takes back what was observed of it; a measurement at a drug that was given stays one, and is told.
+#[test]
+fn a_deleted_vaccination_takes_back_what_was_observed_of_it() {
+    let statuses = |translation: &Translation| -> Vec<String> {
+        let own = translation.bundle.items("entry").iter();
+        let own = own.filter_map(|entry| entry.get("resource"));
+        let own = own.filter(|own| own.resource_type() == Some("Observation"));
+        own.map(|own| own.text("status").unwrap_or_default().to_owned()).collect()
+    };
+    let told = |translation: &Translation| {
+        let mut findings = translation.findings.iter();
+        findings.any(|finding| finding.text.contains("RXA-21 deletes"))
+    };
+    let dose = |action: &str| {
+        format!(
+            "ORC|RE|P1^CX|F1^CX\rRXA|0|1|20260301||08^HepB^CVX|1|mL|||||||||||||CP|{action}\r{REACTION}"
+        )
+    };
+    for (action, status) in
+        [("D", "entered-in-error"), ("A", "final"), ("U", "final"), ("", "final")]
+    {
+        let own = translate("VXU^V04^VXU_V04", ("2.5.1", "1"), "A", &dose(action));
+        assert_eq!((statuses(&own), told(&own)), (vec![status.to_owned()], false), "{action}");
+    }
+    // The first of two is deleted.
+    let both = dose("D") + &dose("A").replace("F1", "F2").replace("20260301", "20260401");
+    let own = translate("VXU^V04^VXU_V04", ("2.5.1", "1"), "A", &both);
+    assert_eq!(statuses(&own), ["entered-in-error", "final"]);
+    // What was observed of the person, before any dose, is of none.
+    let person = format!("{}{}", REACTION.replace("31044-1", "59784-9"), dose("D"));
+    let own = translate("VXU^V04^VXU_V04", ("2.5.1", "1"), "A", &person);
+    assert_eq!(statuses(&own), ["final", "entered-in-error"]);
+    let drug = dose("D")
+        .replace("OBX|1|CE|31044-1^Reaction^LN|1|ANAPH", "OBX|1|CE|2339-0^Glucose^LN|1|HIGH");
+    let own = translate("RAS^O17^RAS_O17", ("2.5.1", "1"), "A", &drug);
+    assert_eq!((statuses(&own), told(&own)), (vec!["final".to_owned()], true));
+}

@@ -71,6 +71,7 @@ impl<'a> Run<'a> {
         self.find_longer_than_told();
         self.drop_unnamed_visits(map);
         self.drop_orders_without_a_number();
+        self.take_back_observed();
         self.part_merged();
         self.complete_all();
         self.find_ghosts();

@@ -8,7 +8,8 @@ use std::borrow::Cow;
 
 use super::Run;
 use super::naming::{Naming, Number};
-use super::tree::NodeId;
+use super::tree::{Leaf, NodeId};
+use super::view::At;
 use crate::condition::Name;
 use crate::finding::FindingKind;
 use crate::identity::{Identity, KeyElement};
@@ -129,6 +130,39 @@ impl<'a> Run<'a> {
         let mut made: Vec<_> = vaccinations.map(|(index, own)| (own.segment, index)).collect();
         made.sort_unstable();
         made
+    }
+
+    /// What was observed of a vaccination that is deleted (RXA-21 D, HL7 v2.5.1 §4.14.7.21) was entered in error with it: a reaction to what was
+    /// never given is none. What was measured at a drug that was given stays a measurement, and a finding tells it.
+    pub(super) fn take_back_observed(&mut self) {
+        let is_deleted = |segment: usize| {
+            self.view.name(segment) == Some(RXA)
+                && self.view.field(segment, 21).trim_ascii() == b"D"
+        };
+        if !(0..self.view.len()).any(is_deleted) {
+            return;
+        }
+        let above = self.doses_above();
+        let mut observed = Vec::new();
+        for own in self.resources.iter().filter(|own| own.definition.name() == "Observation") {
+            let Some(dose) = above.of(own.segment).filter(|dose| is_deleted(*dose)) else {
+                continue;
+            };
+            let of =
+                self.resource_of_dose(dose, &above).and_then(|index| self.resources.get(index));
+            let is_vaccination = of.is_some_and(|of| of.definition.name() == "Immunization");
+            observed.push((own.root, own.segment, is_vaccination));
+        }
+        let Some(status) = self.plan.names.find("status") else { return };
+        for (root, segment, is_vaccination) in observed {
+            let Some(status) = self.tree.find(root, status).filter(|_| is_vaccination) else {
+                let text =
+                    "observed of a dose that RXA-21 deletes: its status stays what OBX-11 says";
+                self.find_at(FindingKind::ValueUnfit, At::of_field(segment, 11), text);
+                continue;
+            };
+            self.tree.set_leaf(status, Leaf::Text("entered-in-error".into()));
+        }
     }
 
     /// Takes 9999 from the orders of vaccinations, and out those that no number is left of: nothing could find them again, and each
