@@ -26,6 +26,7 @@ mod resource_store;
 mod signals;
 mod terminal;
 mod tls;
+mod version_name;
 
 use command_line::CommandLine;
 use exit::Exit;

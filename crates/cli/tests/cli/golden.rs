@@ -417,6 +417,7 @@ fn translate_to_v2() {
             &to_v2(&["--event", "ADT^A03", "--root", "Encounter/e2"]),
             &to_v2(&["--event", "ADT^A02"]),
             &to_v2(&["--event", "OML^O21", "--version", "2.3"]),
+            &to_v2(&["--event", "OML^O21", "--version", "2.9"]),
             &to_v2(&["--event", "ORU^R01"]),
             &to_v2(&[]),
             &["message", "translate", "admit.hl7", "--to", "v2", "--event", "ADT^A03"],

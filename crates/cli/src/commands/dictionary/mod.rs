@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::exit::{Exit, Failure};
 use crate::terminal::{Terminal, Tone};
+use crate::version_name;
 
 mod describe;
 mod tree;
@@ -41,7 +42,7 @@ pub(crate) struct Arguments {
     terms: Vec<String>,
 
     /// The version of HL7 v2
-    #[arg(long, value_name = "VERSION", default_value = "2.5.1", value_parser = version)]
+    #[arg(long, value_name = "VERSION", default_value = "2.5.1", value_parser = version_name::read_by)]
     version: Version,
 
     /// Show it in every version, those that say the same together
@@ -74,13 +75,6 @@ impl TypedValueParser for Term {
         let words = ["search", "table"].into_iter().map(str::to_owned);
         Some(Box::new(words.chain(names).map(PossibleValue::new)))
     }
-}
-
-fn version(text: &str) -> Result<Version, String> {
-    let known = Version::ALL.map(Version::as_str).join(", ");
-    let exact =
-        Version::named(text.as_bytes()).or_else(|| (text == "2.9").then_some(Version::V2_9_1));
-    exact.ok_or_else(|| format!("versions are {known}"))
 }
 
 /// The number of the table that a person means by `9999` after `table`, or by `table 9999` in one argument.

@@ -16,6 +16,7 @@ use crate::exit::{Exit, Failure};
 use crate::input::Source;
 use crate::message_file::{CharsetOption, MessageFile};
 use crate::terminal::{Terminal, Tone, fit};
+use crate::version_name;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -63,7 +64,7 @@ pub(crate) struct Arguments {
     level: Level,
 
     /// Read every message by this version, whatever MSH-12 says
-    #[arg(long = "version", value_name = "VERSION", value_parser = version)]
+    #[arg(long = "version", value_name = "VERSION", value_parser = version_name::read_by)]
     version: Option<Version>,
 
     /// A profile of the partner's messages: a name of this project, or a file
@@ -124,15 +125,6 @@ fn severity(text: &str) -> Result<Least, String> {
 
 fn level(text: &str) -> Result<Level, String> {
     Level::named(text).ok_or_else(|| "write lenient, standard or strict".to_owned())
-}
-
-/// A version by its name in table 0104; 2.9 is read as its revision 2.9.1.
-pub(super) fn version(text: &str) -> Result<Version, String> {
-    let text = if text == "2.9" { "2.9.1" } else { text };
-    Version::named(text.as_bytes()).ok_or_else(|| {
-        let known: Vec<_> = Version::ALL.iter().map(ToString::to_string).collect();
-        format!("the versions are {}", known.join(", "))
-    })
 }
 
 /// What came of all files.

@@ -9,6 +9,7 @@ use super::traffic::{Traffic, TrafficArguments};
 use super::{name_of, write_profile};
 use crate::exit::{Exit, Failure};
 use crate::terminal::Terminal;
+use crate::version_name;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -39,17 +40,8 @@ pub(crate) struct Arguments {
     output: Option<PathBuf>,
 
     /// Read every message by this version, whatever MSH-12 says
-    #[arg(long = "version", value_name = "VERSION", value_parser = version)]
+    #[arg(long = "version", value_name = "VERSION", value_parser = version_name::read_by)]
     version: Option<Version>,
-}
-
-/// A version by its name in table 0104; 2.9 is read as its revision 2.9.1.
-fn version(text: &str) -> Result<Version, String> {
-    let text = if text == "2.9" { "2.9.1" } else { text };
-    Version::named(text.as_bytes()).ok_or_else(|| {
-        let known: Vec<_> = Version::ALL.iter().map(ToString::to_string).collect();
-        format!("the versions are {}", known.join(", "))
-    })
 }
 
 impl Arguments {

@@ -20,6 +20,7 @@ use crate::control_id::ControlIds;
 use crate::exit::{Exit, Failure};
 use crate::input::Source;
 use crate::terminal::Terminal;
+use crate::version_name;
 
 /// Options of `--to v2`.
 #[derive(Debug, clap::Args)]
@@ -35,7 +36,7 @@ pub(super) struct Options {
         long = "version",
         value_name = "VERSION",
         default_value = "2.5.1",
-        value_parser = super::super::validate::version
+        value_parser = version_name::exactly
     )]
     version: Version,
 
