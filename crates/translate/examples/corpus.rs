@@ -47,9 +47,9 @@ fn main() {
                 }
             }
             for finding in &translation.findings {
-                *kinds.entry(finding.kind.name()).or_default() += 1;
+                *kinds.entry(finding.kind.as_str()).or_default() += 1;
                 let place: String = finding.path.split(['[', '(']).next().unwrap_or("").to_owned();
-                *fields.entry(format!("{} {place}", finding.kind.name())).or_default() += 1;
+                *fields.entry(format!("{} {place}", finding.kind.as_str())).or_default() += 1;
             }
             entries += translation.bundle.items("entry").len();
             for issue in validate(&translation.bundle, Checks::All) {

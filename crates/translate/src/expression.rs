@@ -52,6 +52,8 @@ pub(crate) enum Conversion {
     Street,
     /// The text of a document that several segments carry, and what it is called.
     Document,
+    /// A further given name where no first one is told.
+    Further,
 }
 
 impl Conversion {
@@ -75,6 +77,7 @@ impl Conversion {
             "samples" => Self::Samples,
             "comparator" => Self::Comparator,
             "compared" => Self::Compared,
+            "further" => Self::Further,
             _ => return None,
         })
     }

@@ -13,24 +13,6 @@ pub struct Finding {
     pub text: Cow<'static, str>,
 }
 
-impl FindingKind {
-    /// The kind's name, for machines: `not-mapped`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::NotMapped => "not-mapped",
-            Self::ZoneMissing => "zone-missing",
-            Self::SystemUnknown => "system-unknown",
-            Self::LeftOut => "left-out",
-            Self::CodeUnmapped => "code-unmapped",
-            Self::ValueUnfit => "value-unfit",
-            Self::Incomplete => "incomplete",
-            Self::Deleted => "deleted",
-            Self::Ambiguous => "ambiguous",
-            Self::StructureUnknown => "structure-unknown",
-        }
-    }
-}
-
 /// The kinds of [`Finding`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FindingKind {

@@ -42,7 +42,7 @@ fn check(name: &str) {
 fn findings(translation: &Translation) -> String {
     let mut out = String::new();
     for finding in &translation.findings {
-        writeln!(out, "{} {}: {}", finding.kind.name(), finding.path, finding.text)
+        writeln!(out, "{} {}: {}", finding.kind.as_str(), finding.path, finding.text)
             .expect("it fits");
     }
     out

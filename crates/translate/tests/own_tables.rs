@@ -102,7 +102,7 @@ fn translate_text(text: &str) -> Translation {
 fn rendered(translation: &Translation) -> String {
     let mut text = translation.bundle.to_pretty_json();
     for finding in &translation.findings {
-        text.push_str(&format!("\n{} {} {}", finding.kind.name(), finding.path, finding.text));
+        text.push_str(&format!("\n{} {} {}", finding.kind.as_str(), finding.path, finding.text));
     }
     text.push('\n');
     text

@@ -379,3 +379,87 @@ fn a_range_does_not_run_backwards() {
         assert_eq!(told, !is_made, "{:?}", translation.findings);
     }
 }
+
+/// A range with a comparator is nothing that R4's Range says.
+#[test]
+fn a_range_with_a_comparator_is_kept_as_text() {
+    let code = "X^Titre^L||";
+    for (value, text) in [(">^5^-^6", "> 5 - 6 mg"), ("<^5^-^6", "< 5 - 6 mg")] {
+        let obx = format!("OBX|1|SN|{code}{value}|mg|||||F");
+        check_result(&obx, "valueString", &format!("{text:?}"));
+        check_result(&obx, "valueRange", "");
+    }
+    let range = translate(&[RESULT, PATIENT, REPORT, &format!("OBX|1|SN|{code}^5^-^6|mg|||||F")]);
+    let range = resource(&range, "Observation").get("valueRange").expect("a range");
+    assert!(range.get("low").is_some() && range.get("high").is_some());
+}
+
+#[test]
+fn the_offset_of_a_time_of_day_is_told() {
+    for (time, is_told) in [("0830+0100", true), ("0830", false)] {
+        let obx = format!("OBX|1|TM|X^Time^L||{time}||||||F");
+        let translation = check_result(&obx, "valueTime", r#""08:30:00""#);
+        assert_eq!(told(&translation, "OBX-5"), is_told, "{time}");
+    }
+}
+
+/// R4 tells given names by their order alone.
+#[test]
+fn a_further_given_name_without_a_first_is_told() {
+    for (name, given, is_told) in [
+        ("Muster^^Quincy", r#"["Quincy"]"#, true),
+        ("Muster^\"\"^Quincy", r#"["Quincy"]"#, true),
+        ("Muster^Maria^Quincy", r#"["Maria","Quincy"]"#, false),
+    ] {
+        let patient = format!("PID|1||4711^^^GOOD^MR||{name}");
+        let translation = translate(&[RESULT, &patient]);
+        let named = resource(&translation, "Patient").items("name").first().expect("a name");
+        assert_eq!(named.get("given").map(Value::to_json).as_deref(), Some(given));
+        assert_eq!(told(&translation, "PID-5.3"), is_told, "{name}");
+    }
+}
+
+/// Where the start is a date or has no zone, a duration makes no end; it is told that it is not there.
+#[test]
+fn a_duration_that_makes_no_end_is_told() {
+    let order = "MSH|^~\\&|HIS|GOOD|||20260305101500-0500||RDE^O11^RDE_O11|T1|P|2.5.1";
+    let drug = "RXE||1049502^Oxy^RXNORM|5||mg^^UCUM";
+    for (timing, end) in [
+        ("10^d|20260301080000-0500", Some("2026-03-11T08:00:00-05:00")),
+        ("10^d|20260301", None),
+        ("10^days|202603", None),
+        ("10^d&&UCUM|20260301", None),
+    ] {
+        let timing = format!("TQ1|1||BID|||{timing}");
+        let translation = translate(&[order, PATIENT, "ORC|NW|R1^X", drug, &timing]);
+        let text = translation.bundle.to_json();
+        let ends = end.map(|end| text.contains(&format!("\"end\":\"{end}\"")));
+        assert_ne!(ends, Some(false), "{timing} {text}");
+        let parts = ["TQ1-6.1", "TQ1-6.2"].map(|part| told(&translation, part));
+        assert_eq!(parts, [end.is_none(); 2], "{timing} {:?}", translation.findings);
+    }
+}
+
+/// CVX 998 says that nothing was given: R4 requires a status, and `completed` would invent a dose.
+#[test]
+fn no_vaccine_administered_is_no_vaccination() {
+    let message = RESULT.replace("ORU^R01^ORU_R01", "VXU^V04^VXU_V04");
+    for (vaccine, completion, status) in [
+        ("998^No vaccine administered^CVX", "", "not-done"),
+        ("998^No vaccine administered^CVX", "NA", "not-done"),
+        ("08^HepB^CVX", "", "completed"),
+    ] {
+        let dose = format!("RXA|0|1|20260304||{vaccine}|999||||||||||||||{completion}");
+        let lines = [message.as_str(), PATIENT, "ORC|RE|A1^X|B1^X", &dose];
+        check(&lines, "Immunization", "status", &format!("{status:?}"));
+    }
+}
+
+#[test]
+fn a_note_on_a_result_of_an_order_is_that_results() {
+    let message = RESULT.replace("ORU^R01^ORU_R01", "ORM^O01^ORM_O01");
+    let order = ["ORC|NW|P1^X", "OBR|1|P1^X||71020^CXR^C4"];
+    let result = ["OBX|1|NM|8302-2^Height^LN||180|cm|||||F", "NTE|1||standing"];
+    let lines = [message.as_str(), PATIENT, order[0], order[1], result[0], result[1]];
+    check(&lines, "Observation", "note", r#"[{"text":"standing"}]"#);
+}

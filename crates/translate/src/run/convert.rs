@@ -148,7 +148,8 @@ impl<'a> Run<'a> {
             }
             Conversion::Minutes => {
                 let own = here.own?;
-                let minutes = self.minutes(&own, here)?;
+                let (minutes, unit) = self.minutes(&own, here)?;
+                self.take_duration(&own, &unit);
                 Some(Leaf::Number(Cow::Owned(minutes.to_string())))
             }
             Conversion::Until => {
@@ -163,6 +164,13 @@ impl<'a> Run<'a> {
                 edition(&name).and_then(|(_, year)| text(year.to_owned()))
             }
             Conversion::Street => self.street(here).and_then(text),
+            Conversion::Further => {
+                let own = here.own?.first();
+                let words = "no first given name is told, and R4 tells them by their order: this one stands first";
+                self.find(FindingKind::ValueUnfit, &own, words);
+                self.consumed.take(own.raw);
+                Some(Leaf::Text(self.text(own.raw, false)))
+            }
             Conversion::Samples => self.samples(here).and_then(text),
             Conversion::Comparator | Conversion::Compared => {
                 let own = here.own?;
@@ -228,8 +236,8 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Minutes of a duration: a number and the unit in the component or the field behind it.
-    fn minutes(&mut self, own: &Part<'a>, here: &Here<'a>) -> Option<i64> {
+    /// Minutes of a duration, a number and the unit in the component or the field behind it, and that unit.
+    fn minutes(&self, own: &Part<'a>, here: &Here<'a>) -> Option<(i64, Part<'a>)> {
         let number: i64 = whole(&self.first_text(own), 0)?.parse().ok()?;
         let unit = if own.at.component > 1 {
             here.value?.part(own.at.component + 1)
@@ -244,24 +252,23 @@ impl<'a> Run<'a> {
             "d" | "day" | "days" => 24 * 60,
             "wk" | "week" | "weeks" => 7 * 24 * 60,
             "s" | "sec" | "second" | "seconds" if number % 60 == 0 => {
-                return self.took_minutes(own, &unit, number / 60);
+                return Some((number / 60, unit));
             }
             _ => return None,
         };
-        self.took_minutes(own, &unit, number.checked_mul(factor)?)
+        Some((number.checked_mul(factor)?, unit))
     }
 
-    fn took_minutes(&mut self, own: &Part<'a>, unit: &Part<'a>, minutes: i64) -> Option<i64> {
+    fn take_duration(&mut self, own: &Part<'a>, unit: &Part<'a>) {
         self.consumed.take(own.first().raw);
         self.consumed.take(unit.first().raw);
-        Some(minutes)
     }
 
     /// A start (the nearest time before this field in the segment, else in the field behind it) and this duration: the
-    /// end.
+    /// end. Of a start that is a date none is told: whether its day counts, nobody says.
     fn until(&mut self, here: &Here<'a>) -> Option<String> {
         let own = here.own?;
-        let minutes = self.minutes(&own, here)?;
+        let (minutes, unit) = self.minutes(&own, here)?;
         let start = (1..here.field).rev().chain([here.field + 1]).find_map(|field| {
             let part = self.view.repetitions(here.segment, field).next()?;
             let is_time = part.first().raw.len() >= 12
@@ -269,7 +276,9 @@ impl<'a> Run<'a> {
             is_time.then_some(part.first())
         })?;
         let Moment::Known(start) = date_time(start.raw, self.clock) else { return None };
-        crate::value::later(&start, minutes)
+        let end = crate::value::later(&start, minutes)?;
+        self.take_duration(&own, &unit);
+        Some(end)
     }
 
     /// All repetitions of the field at hand as lines of one text (FT and TX).

@@ -84,7 +84,13 @@ impl<'a> Run<'a> {
                 }
             }
             Primitive::Time => match time_of_day(first.raw) {
-                Some(text) => return self.took(&first, Leaf::Text(Cow::Owned(text))),
+                Some(text) => {
+                    if first.raw.iter().any(|byte| matches!(byte, b'+' | b'-')) {
+                        let text = "the offset of a time of day is left out: R4's time has none";
+                        self.find(FindingKind::ValueUnfit, &first, text);
+                    }
+                    return self.took(&first, Leaf::Text(Cow::Owned(text)));
+                }
                 None => "not a time of day",
             },
             Primitive::Decimal => {

@@ -143,7 +143,7 @@ fn write(
     }
     for finding in &translation.findings {
         let Finding { path, kind, text } = finding;
-        terminal.note(format_args!("{place}{path} {}: {text}", kind.name()));
+        terminal.note(format_args!("{place}{path} {}: {text}", kind.as_str()));
     }
     if translation.findings_beyond > 0 {
         terminal.warn(format_args!("{place}and {} findings more", translation.findings_beyond));
@@ -171,7 +171,7 @@ fn write_object(
 }
 
 fn finding(finding: &Finding) -> Json {
-    json!({ "kind": finding.kind.name(), "path": finding.path, "text": finding.text })
+    json!({ "kind": finding.kind.as_str(), "path": finding.path, "text": finding.text })
 }
 
 fn read_overlay(path: &Path, terminal: &Terminal) -> Result<Overlay, Failure> {
