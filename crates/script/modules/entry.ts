@@ -2,6 +2,7 @@
 
 import type { RawEvent, RawOutput } from "pipehat:run";
 
+import { readJson, writeJson } from "./json";
 import type { ProjectSetting } from "./medplum/bot";
 import { MedplumClient } from "./medplum/client";
 import { Hl7Message, WholeText } from "./medplum/hl7";
@@ -25,7 +26,7 @@ function inputOf(raw: RawEvent): unknown {
       // The worker sees to the ends of its segments.
       return Hl7Message.parse(new WholeText(raw.input as string) as unknown as string);
     case "json":
-      return JSON.parse(raw.input as string);
+      return readJson(raw.input as string);
     default:
       return raw.input;
   }
@@ -55,7 +56,7 @@ export function finish(value: unknown): RawOutput {
   if (value instanceof Uint8Array) {
     return { kind: "bytes", value };
   }
-  const json: string | undefined = JSON.stringify(value);
+  const json = writeJson(value);
   if (json === undefined) {
     throw new TypeError(`a handler returned a ${typeof value}, which is no result`);
   }

@@ -2,6 +2,7 @@
 
 mod bytes;
 mod charset;
+mod digits;
 mod engine;
 mod fhir;
 mod hint;

@@ -107,7 +107,9 @@ function inOrderOf<T>(standing: unknown, news: T): T {
   }
   const [before, own] = [standing, news] as [Record<string, unknown>, Record<string, unknown>];
   const names = [...Object.keys(before).filter((name) => name in own), ...Object.keys(own).filter((name) => !(name in before))];
-  return Object.fromEntries(names.map((name) => [name, inOrderOf(before[name], own[name])])) as T;
+  const inOrder = Object.fromEntries(names.map((name) => [name, inOrderOf(before[name], own[name])]));
+  // What spread takes along besides: how numbers were written.
+  return { ...inOrder, ...own, ...inOrder } as T;
 }
 
 /** Creates a resource under an id where none stands. */
@@ -167,7 +169,7 @@ export function led<T>(value: T, elsewhere: Map<string, string>): T {
       name,
       name === "reference" && typeof inner === "string" ? elsewhere.get(inner) ?? inner : led(inner, elsewhere),
     ]);
-    return Object.fromEntries(entries) as T;
+    return { ...value, ...Object.fromEntries(entries) } as T;
   }
   return value;
 }

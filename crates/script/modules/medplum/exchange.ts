@@ -7,7 +7,8 @@ import { askedBy, asker, askFor } from "../pipehat/asking";
 import { ContentType } from "./codes";
 import type { MedplumRequestOptions, ResourceArray } from "./interaction";
 import { badRequest, isOperationOutcome, normalizeOperationOutcome, OperationOutcomeError } from "./outcome";
-import { stringify } from "./values";
+import { readJson } from "../json";
+import { resourceText } from "./values";
 
 /** Where the datastore is, as URLs of the client have it: no address of any network. */
 export const BASE_URL = "https://datastore.invalid/";
@@ -93,7 +94,7 @@ export function bodyOf(
     return [String(body), contentType];
   }
   // FHIR has no empty values: fields that a message leaves empty are left out.
-  return [body === undefined ? undefined : stringify(body), contentType ?? ContentType.FHIR_JSON];
+  return [body === undefined ? undefined : resourceText(body), contentType ?? ContentType.FHIR_JSON];
 }
 
 export function headerOf(answer: Answer, name: string): string | undefined {
@@ -110,7 +111,7 @@ export function contentOf(answer: Answer): unknown {
     return answer.text;
   }
   try {
-    return JSON.parse(answer.text);
+    return readJson(answer.text);
   } catch (error) {
     if (type === undefined) {
       return answer.text;

@@ -1,5 +1,7 @@
 /** Small things about values, lists and texts. */
 
+import { readJson, writeJson } from "../json";
+
 export function isString(value: unknown): value is string {
   return typeof value === "string";
 }
@@ -77,7 +79,7 @@ const SERVERS_OWN: readonly string[] = ["versionId", "lastUpdated", "author"];
 
 /** A copy of what JSON can say of a value. */
 export function deepClone<T>(value: T): T {
-  return value === undefined ? value : (JSON.parse(JSON.stringify(value)) as T);
+  return value === undefined ? value : (readJson(writeJson(value) as string) as T);
 }
 
 /** Whether a value has all that the pattern has; each element of a pattern's list must meet one of the value's. */
@@ -97,14 +99,20 @@ export function deepIncludes(value: unknown, pattern: unknown): boolean {
 
 /** The value as JSON without members that say nothing. */
 export function stringify(value: unknown, pretty?: boolean): string {
-  const withoutEmpty = function (this: unknown, _name: string, member: unknown): unknown {
-    return isEmpty(member) && !Array.isArray(this) ? undefined : member;
-  };
-  const emptied = function (this: unknown, name: string, member: unknown): unknown {
-    const kept = withoutEmpty.call(this, name, member);
-    return Array.isArray(this) && isEmpty(kept) ? null : kept;
-  };
   return JSON.stringify(value, emptied, pretty ? 2 : undefined);
+}
+
+/** The same, as it is sent: numbers keep the digits they were read with. */
+export function resourceText(value: unknown): string {
+  return writeJson(value, emptied) as string;
+}
+
+/** Members that say nothing are left out; in a list they keep the place. */
+function emptied(this: unknown, _name: string, member: unknown): unknown {
+  if (!isEmpty(member)) {
+    return member;
+  }
+  return Array.isArray(this) ? null : undefined;
 }
 
 /** Adds to a list; makes one where there is none. */

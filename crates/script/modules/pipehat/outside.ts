@@ -3,6 +3,7 @@
 import type { Bundle } from "@medplum/fhirtypes";
 import { askNow, secret as granted, type Answer } from "pipehat:host";
 
+import { readJson, writeJson } from "../json";
 import { ContentType } from "../medplum/codes";
 import { Hl7Message } from "../medplum/hl7";
 import { askedBy, asker, askFor } from "./asking";
@@ -35,11 +36,11 @@ export const translate: {
 } = {
   toFhir: async (message) => {
     const answer = await askFor({ ask: "toFhir", message: String(message) });
-    return JSON.parse(answer.text) as Bundle;
+    return readJson(answer.text) as Bundle;
   },
   toV2: async (bundle, wanted, options) => {
     const version = options?.version ?? "2.5.1";
-    const answer = await askFor({ ask: "toV2", bundle: JSON.stringify(bundle), wanted, version });
+    const answer = await askFor({ ask: "toV2", bundle: writeJson(bundle) as string, wanted, version });
     return Message.parse(answer.text);
   },
 };
@@ -74,7 +75,7 @@ function asBody(content: AnyMessage | Uint8Array | object): [string | Uint8Array
     return [content, ContentType.OCTET_STREAM];
   }
   const isResource = typeof (content as { resourceType?: unknown }).resourceType === "string";
-  return [JSON.stringify(content), isResource ? ContentType.FHIR_JSON : ContentType.JSON];
+  return [writeJson(content) as string, isResource ? ContentType.FHIR_JSON : ContentType.JSON];
 }
 
 /**

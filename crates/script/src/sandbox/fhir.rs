@@ -16,6 +16,7 @@ use pipehat_resource::validate::{
 use rquickjs::function::{Func, Opt};
 use rquickjs::{Ctx, Exception, Object, Result};
 
+use super::digits::digits;
 use super::turn::Turn;
 
 /// The object `fhir` of the native layer.
@@ -46,6 +47,17 @@ pub(super) fn object<'js>(ctx: &Ctx<'js>, turn: &Rc<Turn>) -> Result<Object<'js>
             issues(&resource, profile.as_deref()).or_else(|problem| fail(&ctx, &problem))
         }),
     )?;
+    let t = Rc::clone(turn);
+    object.set(
+        "digits",
+        Func::from(move |text: String| {
+            let found = digits(&text);
+            t.has_digits.set(t.has_digits.get() || !found.is_empty());
+            Json::from(found).to_json()
+        }),
+    )?;
+    let t = Rc::clone(turn);
+    object.set("hasDigits", Func::from(move || t.has_digits.get()))?;
     object
         .set("parameterKind", Func::from(|of: String, code: String| parameter_kind(&of, &code)))?;
     object.set("isResourceType", Func::from(|name: String| is_resource_type(&name)))?;

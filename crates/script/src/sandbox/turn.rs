@@ -95,6 +95,8 @@ pub(crate) struct Turn {
     pub(crate) secrets: RefCell<BTreeMap<String, String>>,
     /// The zone of the channel it is a step of.
     pub(crate) time_zone: RefCell<Option<String>>,
+    /// Whether a text was read whose numbers JavaScript would write otherwise.
+    pub(super) has_digits: Cell<bool>,
     /// The character set of the input.
     pub(super) charset: Cell<InputCharset>,
 }
@@ -142,6 +144,7 @@ impl Turn {
             rejected: RefCell::default(),
             stack_as_it_runs: RefCell::default(),
             messages: RefCell::default(),
+            has_digits: Cell::default(),
             secrets: RefCell::default(),
             time_zone: RefCell::default(),
             charset: Cell::default(),
@@ -167,6 +170,7 @@ impl Turn {
         self.first.set(None);
         self.seed.set(None);
         self.timer_number.set(0);
+        self.has_digits.set(false);
     }
 
     /// Ends it: lets go of all it had, and tells what was asked.

@@ -1,5 +1,8 @@
 /** `structuredClone`. */
 
+/** How the numbers of an object were written (`json.ts`); a copy keeps it. */
+const DIGITS = Symbol.for("pipehat.digits");
+
 function refuse(what: string): never {
   throw new DOMException(`${what} cannot be cloned`, "DataCloneError");
 }
@@ -49,6 +52,8 @@ function clone(it: any, seen: Map<object, unknown>): any {
   for (const key of Object.keys(it)) {
     Object.defineProperty(copy, key, { value: clone(it[key], seen), writable: true, enumerable: true, configurable: true });
   }
+  const digits = it[DIGITS];
+  if (digits !== undefined) Object.defineProperty(copy, DIGITS, { value: digits, writable: true, enumerable: true, configurable: true });
   return copy;
 }
 

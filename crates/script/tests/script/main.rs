@@ -3,6 +3,7 @@
 mod bots;
 mod buffer;
 mod datastore;
+mod digits;
 mod fhir;
 mod host;
 mod imports;

@@ -314,7 +314,9 @@ fn write_output(output: &Output, terminal: &Terminal) -> Result<(), Failure> {
         Output::Bytes(bytes) => Ok(terminal.write(|output| output.write_all(bytes))?),
         Output::Text(text) => Ok(terminal.write(|output| line(output, text))?),
         Output::Json(text) => {
-            let pretty = serde_json::from_str::<Value>(text).map(|value| format!("{value:#}"));
+            // Numbers as the bot wrote them.
+            let pretty =
+                pipehat_resource::json::parse(text.as_bytes()).map(|value| value.to_pretty_json());
             Ok(terminal.write(|output| line(output, pretty.as_deref().unwrap_or(text)))?)
         }
     }

@@ -1,0 +1,67 @@
+//! Numbers whose digits JavaScript would not write again: `0.10`, and what a double cannot hold.
+
+use pipehat_resource::json::{Number, Value, parse};
+
+/// Of a text of JSON the members that hold such numbers: `[path, digits]` of each. Numbers within lists are none: FHIR has none.
+pub(super) fn digits(text: &str) -> Vec<Value> {
+    let mut found = Vec::new();
+    if let Ok(value) = parse(text.as_bytes()) {
+        look(&value, &mut Vec::new(), &mut found);
+    }
+    found
+}
+
+fn look(value: &Value, path: &mut Vec<Value>, found: &mut Vec<Value>) {
+    match value {
+        Value::Object(object) => {
+            for (name, member) in object.iter() {
+                path.push(Value::string(name));
+                match member {
+                    Value::Number(number) if !is_written_so(number.as_str()) => {
+                        let digits = Value::string(number.as_str());
+                        found.push(Value::Array(vec![Value::Array(path.clone()), digits]));
+                    }
+                    _ => look(member, path, found),
+                }
+                path.pop();
+            }
+        }
+        Value::Array(items) => {
+            for (at, item) in items.iter().enumerate() {
+                path.extend(Number::new(&at.to_string()).map(Value::Number));
+                look(item, path, found);
+                path.pop();
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Whether JavaScript writes a number as it stands here, as far as one can say without it: never where it does not.
+fn is_written_so(text: &str) -> bool {
+    let Ok(number) = text.parse::<f64>() else { return false };
+    let is_plain = text == "0" || (1e-6..1e21).contains(&number.abs());
+    is_plain && number.to_string() == text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_numbers_that_would_change_are_told() {
+        let text = r#"{"a":[{"value":0.10},{"value":0.1,"other":7}],"b":{"value":1e2},"c":-0,
+            "d":12345678901234567890,"e":0.00000010,"f":-1.5,"g":"0.10","h":[1.0],"i":0,"j":1E400}"#;
+        let told: Vec<String> = digits(text).iter().map(Value::to_json).collect();
+        let expected = [
+            r#"[["a",0,"value"],"0.10"]"#,
+            r#"[["b","value"],"1e2"]"#,
+            r#"[["c"],"-0"]"#,
+            r#"[["d"],"12345678901234567890"]"#,
+            r#"[["e"],"0.00000010"]"#,
+            r#"[["j"],"1E400"]"#,
+        ];
+        assert_eq!(told, expected);
+        assert!(digits("no JSON").is_empty());
+    }
+}
