@@ -189,6 +189,24 @@ fn packages_in_commonjs() {
     );
 }
 
+/// As lodash-es does, and what TypeScript and bundlers write.
+#[test]
+fn packages_find_the_global_object() {
+    let package = ("node_modules/it/package.json", r#"{"type": "module", "main": "it.js"}"#);
+    let bot = "import root from 'it'; export const handler = () => root === globalThis && typeof root.Array;";
+    for root in [
+        "var own = typeof self == 'object' && self && self.Object === Object && self;\nexport default own || Function('return this')();",
+        "export default typeof window !== 'undefined' ? window : typeof global !== 'undefined' ? global : self;",
+    ] {
+        check_files(&[("bot.ts", bot), package, ("node_modules/it/it.js", root)], "function");
+    }
+    // It is no worker that could be written to.
+    let worker = "import it from 'it'; export const handler = () => it;";
+    let is_worker = "export default [typeof WorkerGlobalScope, typeof self.postMessage, typeof self.importScripts, typeof self.document, Object.keys(self).length].join();";
+    let files = [("bot.ts", worker), package, ("node_modules/it/it.js", is_worker)];
+    check_files(&files, "undefined,undefined,undefined,undefined,0");
+}
+
 #[test]
 fn a_syntax_error_says_what_was_found_and_where() {
     #[track_caller]
