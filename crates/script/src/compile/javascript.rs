@@ -51,6 +51,7 @@ pub(crate) struct Import {
     pub(crate) specifier: String,
     pub(crate) offset: usize,
     pub(crate) kind: ImportKind,
+    pub(crate) reached: Reached,
 }
 
 /// Which conditions of a package's `exports` hold for an import.
@@ -58,6 +59,17 @@ pub(crate) struct Import {
 pub(crate) enum ImportKind {
     Import,
     Require,
+}
+
+/// When an import is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Reached {
+    /// When the module is evaluated.
+    AtOnce,
+    /// When a function is called, if it ever is.
+    Later,
+    /// In a `try`: the program goes on without it.
+    Tried,
 }
 
 /// The export by which the worker reaches a module's own state, to freeze it.
@@ -200,7 +212,8 @@ struct Imports {
 impl Imports {
     fn add(&mut self, specifier: &str, span: Span) {
         let (specifier, kind) = (specifier.to_owned(), ImportKind::Import);
-        let import = Import { specifier, offset: span.start as usize, kind };
+        let (offset, reached) = (span.start as usize, Reached::AtOnce);
+        let import = Import { specifier, offset, kind, reached };
         if !self.imports.iter().any(|known| known.names(&import)) {
             self.imports.push(import);
         }

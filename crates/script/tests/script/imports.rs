@@ -189,6 +189,75 @@ fn packages_in_commonjs() {
     );
 }
 
+#[test]
+fn a_require_that_is_not_reached_is_not_missed() {
+    #[track_caller]
+    fn check(package: &str, expected: &str) {
+        let bot = "import it from 'it'; export const handler = () => it();";
+        let files = [
+            ("bot.ts", bot),
+            ("node_modules/it/package.json", "{}"),
+            ("node_modules/it/index.js", package),
+        ];
+        check_files(&files, expected);
+    }
+    // As papaparse has it.
+    check(
+        "(function (root, factory) { module.exports = factory(); })(this, function () {\n\
+         function stream() { return require('stream').Duplex; }\n\
+         return () => typeof stream;\n});",
+        "function",
+    );
+    let said = "`stream/web` is a module of Node.js: a bot runs in a sandbox with the web's own functions: fetch, crypto, URL, TextEncoder …";
+    let reached = "module.exports = function reached() {\n  return require('stream/web');\n};";
+    let places = "[\"reached (node_modules/it/index.js:2:10)\", \"handler (bot.ts:1:51)\"]";
+    check(reached, &format!("{said}: {places}"));
+    check(
+        "let fs; try { fs = require('node:fs'); } catch (e) { fs = e; }\nmodule.exports = () => fs.code + ': ' + fs.message.slice(0, 40);",
+        "MODULE_NOT_FOUND: `node:fs` is a module of Node.js: a bot ",
+    );
+    // One that may be there or not.
+    check(
+        "let more = 'without'; try { more = require('more'); } catch {}\nmodule.exports = () => more;",
+        "without",
+    );
+    // What a package of that name exports goes before.
+    check_files(
+        &[
+            ("bot.ts", "import it from 'it'; export const handler = () => it();"),
+            ("node_modules/it/package.json", "{}"),
+            ("node_modules/it/index.js", "module.exports = () => require('events').on;"),
+            ("node_modules/events/package.json", "{}"),
+            ("node_modules/events/index.js", "exports.on = 'on';"),
+        ],
+        "on",
+    );
+}
+
+#[test]
+fn a_require_that_is_reached_is_told_when_it_is_loaded() {
+    let message = |package: &str| {
+        let bot = "import it from 'it'; export const handler = () => it;";
+        let error = refused(&[
+            ("bot.ts", bot),
+            ("node_modules/it/package.json", "{}"),
+            ("node_modules/it/index.js", package),
+        ]);
+        format!("{}:{}: {}", error.line, error.column, error.message)
+    };
+    let node = |place: &str| format!("{place}: `fs` is a module of Node.js");
+    assert_eq!(message("const fs = require('fs');\nexports.a = fs;"), node("1:20"));
+    assert_eq!(message("exports.a = () => require('fs');\nrequire('fs');"), node("2:9"));
+    assert_eq!(message("(function () { exports.a = require('fs'); })();"), node("1:36"));
+    assert_eq!(message("(() => { exports.a = require('fs'); }).call(this);"), node("1:30"));
+    assert_eq!(message("try { exports.a = 1; } finally { require('fs'); }"), node("1:42"));
+    assert_eq!(message("exports.a = () => require('more');"), "1:27: `more` is not installed");
+    assert_eq!(
+        message("try { exports.a = require('./more'); } catch {}"),
+        "1:27: `./more` is not there: no file node_modules/it/more"
+    );
+}
+
 /// As lodash-es does, and what TypeScript and bundlers write.
 #[test]
 fn packages_find_the_global_object() {
