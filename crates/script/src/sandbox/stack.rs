@@ -19,10 +19,12 @@ pub(super) fn mapped(graph: &Graph, stack: &str) -> Vec<String> {
     frames.filter_map(Frame::written).take(FRAMES_MAX).collect()
 }
 
-/// The same of a run that was stopped: the innermost function may have been in a loop, which the engine does not tell.
+/// The same of a run that was stopped: the innermost function may have been in a loop, which the engine does not tell. Where
+/// it had called one of the engine's own (a regular expression's `test`) it was in that call, which it does tell.
 pub(super) fn stopped(graph: &Graph, stack: &str) -> Vec<String> {
+    let is_called = stack.lines().next().is_some_and(|line| line.trim_end().ends_with("(native)"));
     let mut frames = stack.lines().filter_map(|line| Frame::read(graph, line));
-    let innermost = frames.next().map(Frame::in_its_loop);
+    let innermost = frames.next().map(|it| if is_called { it } else { it.in_its_loop() });
     innermost.into_iter().chain(frames).filter_map(Frame::written).take(FRAMES_MAX).collect()
 }
 
