@@ -129,15 +129,7 @@ struct Frame<'s> {
 
 impl<'s> Frame<'s> {
     fn read(graph: &'s Graph, line: &'s str) -> Option<Self> {
-        let line = line.trim().strip_prefix("at ")?;
-        let (function, place) = match line.strip_suffix(')').and_then(|line| line.rsplit_once(" ("))
-        {
-            Some((function, place)) => (function, place),
-            None => ("", line),
-        };
-        let (rest, column) = place.rsplit_once(':')?;
-        let (file, row) = rest.rsplit_once(':')?;
-        let (row, column) = (row.parse().ok()?, column.parse().ok()?);
+        let (function, file, row, column) = parts(line)?;
         let (file, time) = named(file);
         let module = graph.modules.get(file)?;
         let is_marked = time.is_some();
@@ -166,6 +158,21 @@ impl<'s> Frame<'s> {
             _ => format!("{function} ({file}:{row}:{column})"),
         })
     }
+}
+
+/// The function, the file, the row and the column of a line of a stack.
+fn parts(line: &str) -> Option<(&str, &str, u32, u32)> {
+    let line = line.trim().strip_prefix("at ")?;
+    let named = line.strip_suffix(')').and_then(|line| line.rsplit_once(" ("));
+    let (function, place) = named.unwrap_or(("", line));
+    let (rest, column) = place.rsplit_once(':')?;
+    let (file, row) = rest.rsplit_once(':')?;
+    Some((function, file, row.parse().ok()?, column.parse().ok()?))
+}
+
+/// The row and the column of a line of a stack.
+pub(super) fn place(line: &str) -> Option<(u32, u32)> {
+    parts(line).map(|(_, _, row, column)| (row, column))
 }
 
 /// The id of a module and which time it is evaluated, from its name in the engine: `bots/adt.ts#3`.

@@ -347,6 +347,47 @@ fn errors_say_where_and_what_to_do() {
 }
 
 #[test]
+fn what_the_engine_cannot_read_is_told_when_it_is_loaded() {
+    check_refused(
+        &[("bot.ts", "class A {\n  accessor n = 0;\n}\nexport const handler = () => new A().n;")],
+        "bot.ts:2:3: `accessor` fields are not supported\n    accessor n = 0;\n    ^\n  \
+         help: write a field (`n = 0`), or a private one with `get n()` and `set n(value)`",
+    );
+    // It is a type.
+    let source = "abstract class A { abstract accessor n: number; }\n\
+                  class B extends A { n = 1 }\nexport const handler = () => new B().n;";
+    check_files(&[("bot.ts", source)], "1");
+    // The compiler reads more than the engine; what is stripped of its types stands elsewhere.
+    let source = "interface Long { a: number }\ntype Other = Long;\nexport function handler(): any {\n\
+                  return import.defer('./b');\n}";
+    let files = [("bots/bot.ts", source), ("bots/b.ts", "export const b = 1;")];
+    let error = refused(&files);
+    assert_eq!((error.file.as_str(), error.line), ("bots/bot.ts", 4), "{error}");
+    assert_eq!(error.message, "the engine can't read this: meta expected");
+    let excerpt = error.excerpt.as_deref().expect("one");
+    assert_eq!(excerpt, "return import.defer('./b');");
+    let source = "export const handler = () =>\n  /\\p{Nope}/u;";
+    let error = refused(&[("bot.ts", source)]);
+    assert_eq!((error.line, error.column), (2, 7), "{error}");
+    // Modules are strict, also where Node.js has CommonJS that is not.
+    let error = refused(&[
+        ("bot.ts", "import it from 'it'; export const handler = () => it;"),
+        ("node_modules/it/package.json", "{}"),
+        ("node_modules/it/index.js", "var a = 1;\nwith ({ a: 2 }) module.exports = a;"),
+    ]);
+    assert_eq!((error.file.as_str(), error.line), ("node_modules/it/index.js", 2), "{error}");
+    // Nothing is run, and what others export is looked at elsewhere.
+    check_files(
+        &[
+            ("bot.ts", "import { a } from './a'; export const handler = () => a();"),
+            ("a.ts", "import { b } from './b'; export const a = () => b; throw new Error('ran');"),
+            ("b.ts", "export const b = 1;"),
+        ],
+        "ran: [\"a.ts:1:62\"]",
+    );
+}
+
+#[test]
 fn a_script_without_a_handler_says_so() {
     for (source, may_have) in [
         ("export const other = 1;", false),
