@@ -81,8 +81,8 @@ pub(super) fn rewritten(graph: &Graph, text: String) -> String {
     lines.join("\n")
 }
 
-/// Has `stack` of errors tell places of the sources: what a bot does with it by itself (logs it, sends it to somebody) is to
-/// be right, too.
+/// Has `stack` of errors tell what they say, and places of the sources: what a bot does with it by itself (logs it, sends it
+/// to somebody) is to be right, too.
 pub(super) fn install<'js>(ctx: &Ctx<'js>, turn: &Rc<Turn>, graph: &Arc<Graph>) -> Result<()> {
     let globals = ctx.globals();
     let prototype: Object<'js> = globals.get::<_, Object<'js>>("Error")?.get("prototype")?;
@@ -96,14 +96,42 @@ pub(super) fn install<'js>(ctx: &Ctx<'js>, turn: &Rc<Turn>, graph: &Arc<Graph>) 
     let get = move |ctx: Ctx<'js>, this: This<Value<'js>>| {
         let known = turn.stack_as_it_runs.borrow().clone();
         let Some(known) = known else { return Ok(Value::new_undefined(ctx)) };
-        let stack: Value<'js> = known.restore(&ctx)?.call((this,))?;
-        let Some(text) = stack.as_string() else { return Ok(stack) };
-        let text = rewritten(&graph, bytes::text(&ctx, text)?);
+        let stack: Value<'js> = known.restore(&ctx)?.call((This(this.0.clone()),))?;
+        let (Some(text), Some(error)) = (stack.as_string(), this.0.as_object()) else {
+            return Ok(stack);
+        };
+        let text = head(error) + &rewritten(&graph, bytes::text(&ctx, text)?);
         Ok::<_, rquickjs::Error>(JsString::from_str(ctx, &text)?.into_value())
     };
     property.set("get", Function::new(ctx.clone(), get)?.with_name("get stack")?)?;
     let define: Function<'js> = object.get("defineProperty")?;
     define.call::<_, ()>((prototype, "stack", property))
+}
+
+/// The first line of an error's stack, as Node.js has it: `TypeError: the message`. The engine's own has only the places.
+fn head(error: &Object<'_>) -> String {
+    let ctx = error.ctx();
+    let text = |member: &str| match error.get::<_, Value<'_>>(member) {
+        Ok(value) => value.as_string().and_then(|text| bytes::text(ctx, text).ok()),
+        Err(_) => {
+            // What a getter of the bot's throws is nobody's here.
+            ctx.catch();
+            None
+        }
+    };
+    let name = text("name").unwrap_or_else(|| "Error".to_owned());
+    match (name.as_str(), text("message").unwrap_or_default().as_str()) {
+        (name, "") => format!("{name}\n"),
+        ("", message) => format!("{message}\n"),
+        (name, message) => format!("{name}: {message}\n"),
+    }
+}
+
+/// The places of an error's stack, without its first line: a message may have lines that look like places.
+pub(super) fn places(error: &Object<'_>) -> Option<String> {
+    let stack = error.get::<_, Option<String>>("stack").ok().flatten()?;
+    let head = head(error);
+    Some(stack.strip_prefix(&head).map_or(stack.clone(), str::to_owned))
 }
 
 /// The stack of an error in places of what runs.
