@@ -90,6 +90,8 @@ declare module "pipehat:host" {
     remove(message: number, path: string): void;
     /** How many seconds a zone (`Europe/Vienna`) is ahead of UTC at a local time (`2024-02-03T04:05:06`); `undefined` where there is no such zone. */
     offset(zone: string, local: string): number | undefined;
+    /** Whether a zone has a date-time of HL7 that tells no offset twice, or leaves it out; `false` where that can't be said. */
+    isDoubtful(zone: string, text: string): boolean;
   };
 }
 

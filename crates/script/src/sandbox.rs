@@ -10,8 +10,10 @@ mod hl7;
 mod modules;
 mod native;
 mod platform;
+mod readable;
 mod request;
 mod stack;
 mod turn;
 
 pub(crate) use engine::{Engine, Failure};
+pub(crate) use readable::check_readable;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::compile::{Graph, ScriptErrors, Sources, is_commonjs, json_given};
+use crate::sandbox::check_readable;
 
 /// A script with all it imports, compiled. It is cheap to clone, and may be given to any thread.
 #[derive(Clone)]
@@ -39,9 +40,14 @@ impl Script {
     /// Compiles the script at `entry`, a path relative to the project, and all it imports.
     ///
     /// # Errors
-    /// All that is not TypeScript or JavaScript, or not supported, and all imports of what is not there.
+    /// All that is not TypeScript or JavaScript, or not supported, and all imports of what is not there; or else what the engine
+    /// can't read.
     pub fn load(sources: &dyn Sources, entry: &str) -> Result<Self, ScriptErrors> {
-        Ok(Self { graph: Arc::new(Graph::load(sources, entry)?) })
+        let graph = Graph::load(sources, entry)?;
+        match ScriptErrors::of(check_readable(&graph, sources)) {
+            None => Ok(Self { graph: Arc::new(graph) }),
+            Some(errors) => Err(errors),
+        }
     }
 
     /// Whether a text is CommonJS, as compilers of TypeScript write it (`exports.handler = …`): its name ends in `.cjs`, then.

@@ -10,7 +10,8 @@ export function asker(): Error {
 /** The same error, with the lines that led to the asking. */
 export function askedBy<E>(error: E, asked: Error): E {
   if (error instanceof Error) {
-    error.stack = `${error.stack ?? ""}${asked.stack ?? ""}`;
+    const places = (asked.stack ?? "").replace("Error: asked\n", "");
+    error.stack = `${error.stack ?? ""}${places}`;
   }
   return error;
 }

@@ -12,8 +12,8 @@ import { parseHl7DateTime } from "../medplum/hl7-date-time";
 /** Where something stands: `PID-3[2].1`. */
 export type Path = string;
 
-/** A date without a time of day. */
-const DAY = /^(\d{4})(\d{2})?(\d{2})?(?:[+-]\d{4}|Z)?$/;
+/** A date-time (HL7 v2.5.1 §2.A.22): year, month, day, and whether there is a time of day and an offset. */
+const DATE_TIME = /^(\d{4})(\d{2})?(\d{2})?(\d[\d.]*)?([+-]\d{4}|Z)?$/;
 
 /** A message. */
 export class Message {
@@ -53,14 +53,20 @@ export class Message {
    * The date-time that stands there, as FHIR's instant. One that tells no offset is of `zone` (`Europe/Vienna`, `+01:00`);
    * without it, of the channel's `time_zone`, unless MSH-7 has an offset that is not that zone's then: of that offset, as in
    * `translate.toFhir`. It is of UTC where there is neither. One without a time of day is FHIR's date, with the precision it
-   * has (`1980-01-31`, `1980-01`, `1980`): no zone makes another day of it.
+   * has (`1980-01-31`, `1980-01`, `1980`): no zone makes another day of it. So is one without an offset that its zone has twice
+   * (the hour in autumn) or leaves out (in spring): which instant that is nobody says, and the day remains (`2026-10-25`).
    */
   dateTime(path: Path, zone?: string): string | undefined {
     const text = hl7.get(this.#message, path);
     const tzOffset = zone ?? hl7.zone(this.#message);
     const instant = parseHl7DateTime(text, tzOffset === undefined ? undefined : { tzOffset });
-    const day = instant === undefined ? null : DAY.exec(text ?? "");
-    return day ? day.slice(1).filter(Boolean).join("-") : instant;
+    if (text === undefined || instant === undefined) {
+      return undefined;
+    }
+    const [, year, month, day, time, offset] = DATE_TIME.exec(text) ?? [];
+    const isInstant =
+      time !== undefined && (offset !== undefined || tzOffset === undefined || !hl7.isDoubtful(tzOffset, text));
+    return isInstant ? instant : [year, month, day].filter(Boolean).join("-");
   }
 
   /** Whether something stands there. */

@@ -150,6 +150,9 @@ interface SubtleCrypto {
   ): Promise<boolean>;
 }
 
+/** The global object, by the name that the web has for it. */
+declare var self: typeof globalThis;
+
 declare const crypto: {
   randomUUID(): string;
   getRandomValues<T extends ArrayBufferView>(into: T): T;

@@ -37,6 +37,15 @@ const EMPTY: &[&str] = &["@medplum/fhirtypes"];
 /// The id of a module without anything in it.
 pub(crate) const NOTHING: &str = "pipehat:nothing";
 
+/// What a module that is not there exports instead: why.
+pub(crate) const ABSENT: &str = "pipehat:absent";
+
+/// The id and the code of a module in the place of one that is not there, and is told only to who reaches it.
+pub(crate) fn absent(specifier: &str, why: &str) -> (String, String) {
+    let why = serde_json::Value::from(why);
+    (format!("{ABSENT}/{specifier}"), format!("const why={why};export{{why as {ABSENT:?}}};\n"))
+}
+
 static COMPILED: LazyLock<BTreeMap<String, Result<Compiled, ScriptError>>> = LazyLock::new(|| {
     let compile = |(path, source): &(&str, &str)| {
         let id = format!("{PREFIX}{path}");

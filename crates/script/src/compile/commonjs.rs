@@ -1,16 +1,19 @@
 //! CommonJS as an ES module: what is required is imported first, the body runs as a function, and what it exports by
 //! name (as far as that can be read from the text) is exported.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fmt::Write as _;
 
 use oxc::ast::ast::{
-    AssignmentExpression, AssignmentTarget, CallExpression, Expression, MemberExpression,
-    ObjectExpression, ObjectPropertyKind, Program,
+    ArrowFunctionExpression, AssignmentExpression, AssignmentTarget, CallExpression, Expression,
+    Function, MemberExpression, ObjectExpression, ObjectPropertyKind, Program, TryStatement,
 };
 use oxc::ast_visit::{Visit, walk};
+use oxc::span::Span;
+use oxc::syntax::scope::ScopeFlags;
 
-use super::javascript::{Compiled, Import, ImportKind};
+use super::builtin;
+use super::javascript::{Compiled, Import, ImportKind, Reached};
 use super::links::Links;
 use super::position::Positions;
 
@@ -32,12 +35,15 @@ pub(crate) fn wrap(source: &str, program: &Program<'_>) -> Compiled {
         let _ = write!(prefix, "import*as __required{number} from{specifier};");
         let _ = write!(table, "{specifier}:()=>__required{number},");
     }
+    let absent = builtin::ABSENT;
     let _ = write!(
         prefix,
         "const __required={{__proto__:null,{table}}};\
          const __require=(name)=>{{const found=__required[name];\
-         if(found===undefined)throw new Error(\"Cannot find module '\"+name+\"'\");\
-         const it=found();return {WHOLE:?} in it?it[{WHOLE:?}]:it}};\
+         const fail=(why)=>{{throw Object.assign(new Error(why),{{code:\"MODULE_NOT_FOUND\"}})}};\
+         if(found===undefined)fail(\"Cannot find module '\"+name+\"'\");\
+         const it=found();if({absent:?} in it)fail(it[{absent:?}]);\
+         return {WHOLE:?} in it?it[{WHOLE:?}]:it}};\
          const __module={{exports:{{}}}};\
          (function(module,exports,require,global,__filename,__dirname){{"
     );
@@ -80,6 +86,11 @@ struct Found {
     names: BTreeSet<String>,
     /// Whether `module.exports` is written to.
     is_whole: bool,
+    /// Functions that are called where they are written.
+    called: HashSet<Span>,
+    /// How many functions, and how many `try`, are around what is visited.
+    functions: usize,
+    tries: usize,
 }
 
 /// `exports` or `module.exports`.
@@ -93,7 +104,49 @@ fn is_exports(expression: &Expression<'_>) -> bool {
     }
 }
 
+/// The function that a call is of, where it stands there itself: `(function () { … })()`, `(function () { … }).call(this)`.
+fn called_at_once(callee: &Expression<'_>) -> Option<Span> {
+    match callee.without_parentheses() {
+        Expression::FunctionExpression(it) if !it.generator => Some(it.span),
+        Expression::ArrowFunctionExpression(it) => Some(it.span),
+        Expression::StaticMemberExpression(it)
+            if ["call", "apply"].contains(&it.property.name.as_str()) =>
+        {
+            called_at_once(&it.object)
+        }
+        _ => None,
+    }
+}
+
 impl Found {
+    fn require(&mut self, specifier: &str, span: Span) {
+        let reached = match (self.tries, self.functions) {
+            (0, 0) => Reached::AtOnce,
+            (0, _) => Reached::Later,
+            _ => Reached::Tried,
+        };
+        let offset = span.start as usize;
+        match self.imports.iter_mut().find(|known| known.specifier == specifier) {
+            // Where it is needed first, or for certain.
+            Some(known) if reached < known.reached => {
+                (known.reached, known.offset) = (reached, offset);
+            }
+            Some(_) => {}
+            None => {
+                let (specifier, kind) = (specifier.to_owned(), ImportKind::Require);
+                self.imports.push(Import { specifier, offset, kind, reached });
+            }
+        }
+    }
+
+    /// Visits a function, within which nothing happens at once unless it is called where it stands.
+    fn within(&mut self, span: Span, walk: impl FnOnce(&mut Self)) {
+        let later = usize::from(!self.called.contains(&span));
+        self.functions = self.functions.saturating_add(later);
+        walk(self);
+        self.functions = self.functions.saturating_sub(later);
+    }
+
     fn export_members(&mut self, object: &ObjectExpression<'_>) {
         for property in &object.properties {
             if let ObjectPropertyKind::ObjectProperty(property) = property
@@ -106,6 +159,26 @@ impl Found {
 }
 
 impl<'a> Visit<'a> for Found {
+    fn visit_function(&mut self, it: &Function<'a>, flags: ScopeFlags) {
+        self.within(it.span, |found| walk::walk_function(found, it, flags));
+    }
+
+    fn visit_arrow_function_expression(&mut self, it: &ArrowFunctionExpression<'a>) {
+        self.within(it.span, |found| walk::walk_arrow_function_expression(found, it));
+    }
+
+    fn visit_try_statement(&mut self, it: &TryStatement<'a>) {
+        self.tries = self.tries.saturating_add(1);
+        self.visit_block_statement(&it.block);
+        if let Some(handler) = &it.handler {
+            self.visit_catch_clause(handler);
+        }
+        self.tries = self.tries.saturating_sub(1);
+        if let Some(last) = &it.finalizer {
+            self.visit_block_statement(last);
+        }
+    }
+
     fn visit_call_expression(&mut self, it: &CallExpression<'a>) {
         let text = |at: usize| match it.arguments.get(at).and_then(|it| it.as_expression()) {
             Some(Expression::StringLiteral(text)) => Some(text),
@@ -114,12 +187,9 @@ impl<'a> Visit<'a> for Found {
         if it.callee.is_specific_id("require")
             && let Some(name) = text(0)
         {
-            let specifier = name.value.to_string();
-            if !self.imports.iter().any(|known| known.specifier == specifier) {
-                let offset = name.span.start as usize;
-                self.imports.push(Import { specifier, offset, kind: ImportKind::Require });
-            }
+            self.require(name.value.as_str(), name.span);
         }
+        self.called.extend(called_at_once(&it.callee));
         let first = it.arguments.first().and_then(|it| it.as_expression());
         if first.is_some_and(is_exports) {
             // `Object.defineProperty(exports, "name", …)`, and what bundlers write: `__export(exports, { name: … })`.

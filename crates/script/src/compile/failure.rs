@@ -49,10 +49,19 @@ impl ScriptError {
 
     /// One about a place in a file, counted in bytes.
     pub(crate) fn at(file: &str, source: &str, offset: usize, message: impl Into<String>) -> Self {
-        let Place { line, column } = Place::of(source, offset);
-        let before = source.get(..offset.min(source.len())).unwrap_or(source);
-        let start = before.rfind('\n').map_or(0, |at| at + 1);
-        let whole = source.get(start..).unwrap_or_default().lines().next().unwrap_or_default();
+        let place = Place::of(source, offset);
+        Self::at_place(file, source, (place.line, place.column), message)
+    }
+
+    /// One about a line and a column of a file, both from 1.
+    pub(crate) fn at_place(
+        file: &str,
+        source: &str,
+        (line, column): (u32, u32),
+        message: impl Into<String>,
+    ) -> Self {
+        let before = usize::try_from(line).unwrap_or(usize::MAX).saturating_sub(1);
+        let whole = source.split('\n').nth(before).unwrap_or_default().trim_end_matches('\r');
         Self {
             line,
             column,

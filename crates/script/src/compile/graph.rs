@@ -181,6 +181,17 @@ impl Graph {
         Ok(())
     }
 
+    /// Puts a module in the place of one that is not there, for who reaches it to be told so.
+    fn add_absent(&mut self, specifier: &str, error: &ScriptError) -> String {
+        let help = error.help.iter().map(|help| format!(": {help}"));
+        let why = [error.message.clone()].into_iter().chain(help).collect::<String>();
+        let (id, code) = builtin::absent(specifier, &why);
+        let (positions, links) = (Positions::same(), Links::nothing());
+        let module = Module { code, positions, imports: BTreeMap::new(), links };
+        self.modules.insert(id.clone(), module);
+        id
+    }
+
     /// Takes in a file, and what it imports; what is wrong with it is told, and its other imports are followed.
     fn add(
         &mut self,
@@ -220,6 +231,11 @@ impl Graph {
         for import in &compiled.imports {
             let target = match resolve::resolve(files, &path, &source, import) {
                 Ok(target) => target,
+                Err(error) if resolve::may_be_absent(import) => {
+                    let id = self.add_absent(&import.specifier, &error);
+                    imports.insert(import.specifier.clone(), id);
+                    continue;
+                }
                 Err(error) => {
                     errors.push(error);
                     continue;

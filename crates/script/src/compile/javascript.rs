@@ -1,7 +1,10 @@
 //! One file: TypeScript or JavaScript in, JavaScript out, with what is known of it.
 
 use oxc::allocator::Allocator;
-use oxc::ast::ast::{Decorator, ImportExpression, JSXElement, JSXFragment, Program, Statement};
+use oxc::ast::ast::{
+    AccessorProperty, AccessorPropertyType, Decorator, ImportExpression, JSXElement, JSXFragment,
+    Program, Statement,
+};
 use oxc::ast_visit::{Visit, walk};
 use oxc::codegen::{Codegen, CodegenOptions};
 use oxc::parser::{ParseOptions, Parser};
@@ -51,6 +54,7 @@ pub(crate) struct Import {
     pub(crate) specifier: String,
     pub(crate) offset: usize,
     pub(crate) kind: ImportKind,
+    pub(crate) reached: Reached,
 }
 
 /// Which conditions of a package's `exports` hold for an import.
@@ -58,6 +62,17 @@ pub(crate) struct Import {
 pub(crate) enum ImportKind {
     Import,
     Require,
+}
+
+/// When an import is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Reached {
+    /// When the module is evaluated.
+    AtOnce,
+    /// When a function is called, if it ever is.
+    Later,
+    /// In a `try`: the program goes on without it.
+    Tried,
 }
 
 /// The export by which the worker reaches a module's own state, to freeze it.
@@ -91,6 +106,7 @@ pub(crate) fn compile(
     };
     let options = ParseOptions {
         allow_return_outside_function: language == Language::CommonJs,
+        parse_regular_expression: true,
         ..ParseOptions::default()
     };
     let parsed = Parser::new(&allocator, source, source_type).with_options(options).parse();
@@ -200,7 +216,8 @@ struct Imports {
 impl Imports {
     fn add(&mut self, specifier: &str, span: Span) {
         let (specifier, kind) = (specifier.to_owned(), ImportKind::Import);
-        let import = Import { specifier, offset: span.start as usize, kind };
+        let (offset, reached) = (span.start as usize, Reached::AtOnce);
+        let import = Import { specifier, offset, kind, reached };
         if !self.imports.iter().any(|known| known.names(&import)) {
             self.imports.push(import);
         }
@@ -229,6 +246,16 @@ impl<'a> Visit<'a> for Refused {
 
     fn visit_jsx_fragment(&mut self, it: &JSXFragment<'a>) {
         self.found.get_or_insert((it.span, "JSX is not supported", "a bot shows nothing"));
+    }
+
+    /// Of decorators (ECMA-262 has it not yet); what is abstract is a type.
+    fn visit_accessor_property(&mut self, it: &AccessorProperty<'a>) {
+        if it.r#type == AccessorPropertyType::AccessorProperty {
+            let help =
+                "write a field (`n = 0`), or a private one with `get n()` and `set n(value)`";
+            self.found.get_or_insert((it.span, "`accessor` fields are not supported", help));
+        }
+        walk::walk_accessor_property(self, it);
     }
 
     fn visit_decorator(&mut self, it: &Decorator<'a>) {

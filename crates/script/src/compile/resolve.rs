@@ -3,7 +3,7 @@
 use super::builtin;
 use super::failure::ScriptError;
 use super::graph::Files;
-use super::javascript::{Import, ImportKind, Language};
+use super::javascript::{Import, ImportKind, Language, Reached};
 use super::package::{self, Package};
 
 /// Endings that are tried where an import has none, in this order.
@@ -145,6 +145,20 @@ pub(crate) fn resolve(
         "put the package into node_modules of the project; built in are {}",
         names.join(", ")
     )))
+}
+
+/// Whether a script can do without what it imports: packages have functions for Node.js alone, which a bot never calls, and
+/// try whether another package is there.
+pub(crate) fn may_be_absent(import: &Import) -> bool {
+    let Import { specifier, reached, .. } = import;
+    let bare = specifier.strip_prefix("node:").unwrap_or(specifier);
+    let is_of_node =
+        specifier.starts_with("node:") || NODE.contains(&bare.split('/').next().unwrap_or(bare));
+    match reached {
+        Reached::AtOnce => false,
+        Reached::Later => is_of_node,
+        Reached::Tried => is_of_node || !specifier.starts_with(['.', '/', '#']),
+    }
 }
 
 fn node(error: ScriptError) -> ScriptError {

@@ -431,7 +431,7 @@ impl Engine {
     fn told(&self, Rejected { reason, text, .. }: Rejected) -> String {
         let place = self.context.with(|ctx| {
             let reason = reason.restore(&ctx).ok()?;
-            let stack = reason.as_object()?.get::<_, Option<String>>("stack").ok().flatten()?;
+            let stack = stack::places(reason.as_object()?)?;
             stack::first_of_the_bot(&self.graph, &stack)
         });
         let place = place.map(|place| format!(" at {place}")).unwrap_or_default();
@@ -452,7 +452,7 @@ impl Engine {
     fn thrown(&self, error: &Object<'_>) -> Failure {
         let text = |member: &str| error.get::<_, Option<String>>(member).ok().flatten();
         let message = text("message").unwrap_or_default();
-        let stack = text("stack").unwrap_or_default();
+        let stack = stack::places(error).unwrap_or_default();
         let name = text("name").unwrap_or_else(|| "Error".to_owned());
         let stack = stack::mapped(&self.graph, &stack);
         let kind = match (name.as_str(), message.as_str()) {

@@ -133,6 +133,7 @@ pub(super) fn object<'js>(ctx: &Ctx<'js>, turn: &Rc<Turn>) -> Result<Object<'js>
         }),
     )?;
     object.set("offset", Func::from(|zone: String, local: String| offset(&zone, &local)))?;
+    object.set("isDoubtful", Func::from(|zone: String, text: String| is_doubtful(&zone, &text)))?;
     let t = Rc::clone(turn);
     object.set(
         "zone",
@@ -204,11 +205,7 @@ fn zone(message: &Message<'_>, own: Option<String>) -> Option<String> {
 
 /// Whether a zone has a time's offset at that time; of a day, at its beginning or at its end.
 fn is_in(time: &Timestamp, offset: ZoneOffset, zone: &TimeZone) -> bool {
-    let part = |part: Option<u8>| i8::try_from(part.unwrap_or_default()).unwrap_or_default();
-    let year = i16::try_from(time.year()).unwrap_or_default();
-    let (month, day) = (part(time.month()), part(time.day()));
-    let (hour, minute, second) = (part(time.hour()), part(time.minute()), part(time.second()));
-    let Ok(first) = DateTime::new(year, month, day, hour, minute, second, 0) else { return false };
+    let Some(first) = local(time) else { return false };
     let seconds = i32::from(offset.minutes()) * 60;
     let hours = if time.hour().is_none() { 24 } else { 0 };
     [0, hours].into_iter().any(|hours| {
@@ -218,8 +215,26 @@ fn is_in(time: &Timestamp, offset: ZoneOffset, zone: &TimeZone) -> bool {
     })
 }
 
-/// How many seconds a zone is ahead of UTC at a local time. Of a time that is twice it is the earlier one, and one that is
-/// left out is read by the offset of before.
+/// To the second, as it is told.
+fn local(time: &Timestamp) -> Option<DateTime> {
+    let part = |part: Option<u8>| i8::try_from(part.unwrap_or_default()).ok();
+    let year = i16::try_from(time.year()).ok()?;
+    let (month, day) = (part(time.month())?, part(time.day())?);
+    let (hour, minute, second) = (part(time.hour())?, part(time.minute())?, part(time.second())?);
+    DateTime::new(year, month, day, hour, minute, second, 0).ok()
+}
+
+/// Whether a zone has a time twice, or leaves it out: then it is no instant, as a translation has it. An offset that is
+/// written as one (`+01:00`) is no zone that could.
+fn is_doubtful(zone: &str, text: &str) -> bool {
+    let (Ok(zone), Ok(time)) = (TimeZone::get(zone), Timestamp::parse(text.as_bytes())) else {
+        return false;
+    };
+    local(&time).is_some_and(|local| zone.to_ambiguous_timestamp(local).is_ambiguous())
+}
+
+/// How many seconds a zone is ahead of UTC at a local time. Of a time that is twice it is that of the earlier one, and of one
+/// that is left out that of behind.
 fn offset(zone: &str, local: &str) -> Option<i32> {
     let (zone, local) = (TimeZone::get(zone).ok()?, local.parse::<DateTime>().ok()?);
     let instant = zone.to_ambiguous_timestamp(local).compatible().ok()?;

@@ -19,10 +19,12 @@ pub(super) fn mapped(graph: &Graph, stack: &str) -> Vec<String> {
     frames.filter_map(Frame::written).take(FRAMES_MAX).collect()
 }
 
-/// The same of a run that was stopped: the innermost function may have been in a loop, which the engine does not tell.
+/// The same of a run that was stopped: the innermost function may have been in a loop, which the engine does not tell. Where
+/// it had called one of the engine's own (a regular expression's `test`) it was in that call, which it does tell.
 pub(super) fn stopped(graph: &Graph, stack: &str) -> Vec<String> {
+    let is_called = stack.lines().next().is_some_and(|line| line.trim_end().ends_with("(native)"));
     let mut frames = stack.lines().filter_map(|line| Frame::read(graph, line));
-    let innermost = frames.next().map(Frame::in_its_loop);
+    let innermost = frames.next().map(|it| if is_called { it } else { it.in_its_loop() });
     innermost.into_iter().chain(frames).filter_map(Frame::written).take(FRAMES_MAX).collect()
 }
 
@@ -79,8 +81,8 @@ pub(super) fn rewritten(graph: &Graph, text: String) -> String {
     lines.join("\n")
 }
 
-/// Has `stack` of errors tell places of the sources: what a bot does with it by itself (logs it, sends it to somebody) is to
-/// be right, too.
+/// Has `stack` of errors tell what they say, and places of the sources: what a bot does with it by itself (logs it, sends it
+/// to somebody) is to be right, too.
 pub(super) fn install<'js>(ctx: &Ctx<'js>, turn: &Rc<Turn>, graph: &Arc<Graph>) -> Result<()> {
     let globals = ctx.globals();
     let prototype: Object<'js> = globals.get::<_, Object<'js>>("Error")?.get("prototype")?;
@@ -94,14 +96,42 @@ pub(super) fn install<'js>(ctx: &Ctx<'js>, turn: &Rc<Turn>, graph: &Arc<Graph>) 
     let get = move |ctx: Ctx<'js>, this: This<Value<'js>>| {
         let known = turn.stack_as_it_runs.borrow().clone();
         let Some(known) = known else { return Ok(Value::new_undefined(ctx)) };
-        let stack: Value<'js> = known.restore(&ctx)?.call((this,))?;
-        let Some(text) = stack.as_string() else { return Ok(stack) };
-        let text = rewritten(&graph, bytes::text(&ctx, text)?);
+        let stack: Value<'js> = known.restore(&ctx)?.call((This(this.0.clone()),))?;
+        let (Some(text), Some(error)) = (stack.as_string(), this.0.as_object()) else {
+            return Ok(stack);
+        };
+        let text = head(error) + &rewritten(&graph, bytes::text(&ctx, text)?);
         Ok::<_, rquickjs::Error>(JsString::from_str(ctx, &text)?.into_value())
     };
     property.set("get", Function::new(ctx.clone(), get)?.with_name("get stack")?)?;
     let define: Function<'js> = object.get("defineProperty")?;
     define.call::<_, ()>((prototype, "stack", property))
+}
+
+/// The first line of an error's stack, as Node.js has it: `TypeError: the message`. The engine's own has only the places.
+fn head(error: &Object<'_>) -> String {
+    let ctx = error.ctx();
+    let text = |member: &str| match error.get::<_, Value<'_>>(member) {
+        Ok(value) => value.as_string().and_then(|text| bytes::text(ctx, text).ok()),
+        Err(_) => {
+            // What a getter of the bot's throws is nobody's here.
+            ctx.catch();
+            None
+        }
+    };
+    let name = text("name").unwrap_or_else(|| "Error".to_owned());
+    match (name.as_str(), text("message").unwrap_or_default().as_str()) {
+        (name, "") => format!("{name}\n"),
+        ("", message) => format!("{message}\n"),
+        (name, message) => format!("{name}: {message}\n"),
+    }
+}
+
+/// The places of an error's stack, without its first line: a message may have lines that look like places.
+pub(super) fn places(error: &Object<'_>) -> Option<String> {
+    let stack = error.get::<_, Option<String>>("stack").ok().flatten()?;
+    let head = head(error);
+    Some(stack.strip_prefix(&head).map_or(stack.clone(), str::to_owned))
 }
 
 /// The stack of an error in places of what runs.
@@ -127,15 +157,7 @@ struct Frame<'s> {
 
 impl<'s> Frame<'s> {
     fn read(graph: &'s Graph, line: &'s str) -> Option<Self> {
-        let line = line.trim().strip_prefix("at ")?;
-        let (function, place) = match line.strip_suffix(')').and_then(|line| line.rsplit_once(" ("))
-        {
-            Some((function, place)) => (function, place),
-            None => ("", line),
-        };
-        let (rest, column) = place.rsplit_once(':')?;
-        let (file, row) = rest.rsplit_once(':')?;
-        let (row, column) = (row.parse().ok()?, column.parse().ok()?);
+        let (function, file, row, column) = parts(line)?;
         let (file, time) = named(file);
         let module = graph.modules.get(file)?;
         let is_marked = time.is_some();
@@ -164,6 +186,21 @@ impl<'s> Frame<'s> {
             _ => format!("{function} ({file}:{row}:{column})"),
         })
     }
+}
+
+/// The function, the file, the row and the column of a line of a stack.
+fn parts(line: &str) -> Option<(&str, &str, u32, u32)> {
+    let line = line.trim().strip_prefix("at ")?;
+    let named = line.strip_suffix(')').and_then(|line| line.rsplit_once(" ("));
+    let (function, place) = named.unwrap_or(("", line));
+    let (rest, column) = place.rsplit_once(':')?;
+    let (file, row) = rest.rsplit_once(':')?;
+    Some((function, file, row.parse().ok()?, column.parse().ok()?))
+}
+
+/// The row and the column of a line of a stack.
+pub(super) fn place(line: &str) -> Option<(u32, u32)> {
+    parts(line).map(|(_, _, row, column)| (row, column))
 }
 
 /// The id of a module and which time it is evaluated, from its name in the engine: `bots/adt.ts#3`.

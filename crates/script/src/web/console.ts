@@ -18,13 +18,20 @@ function named(it: object): string {
   return typeof name === "string" && name !== "Object" && name !== "Array" ? name + " " : "";
 }
 
+/** What it says, and its stack, which says it already unless it was put there. */
+function shownError(it: Error): string {
+  const words = it.message ? `${it.name}: ${it.message}` : it.name;
+  const stack = typeof it.stack === "string" ? it.stack.trimEnd() : "";
+  return stack.startsWith(words) ? stack : stack ? `${words}\n${stack}` : words;
+}
+
 export function show(it: unknown, depth = 0, above: unknown[] = []): string {
   if (typeof it === "string") return depth === 0 ? it : quoted(it);
   if (typeof it === "bigint") return `${it}n`;
   if (typeof it === "function") return `[Function: ${it.name || "anonymous"}]`;
   if (typeof it !== "object" || it === null) return Object.is(it, -0) ? "-0" : String(it);
   if (above.includes(it)) return "[Circular]";
-  if (it instanceof Error) return it.stack ? `${it.name}: ${it.message}\n${it.stack.trimEnd()}` : `${it.name}: ${it.message}`;
+  if (it instanceof Error) return shownError(it);
   if (it instanceof Date) return Number.isNaN(it.getTime()) ? "Invalid Date" : it.toISOString();
   if (it instanceof RegExp) return String(it);
   if (it instanceof Promise) return "Promise";
@@ -76,7 +83,7 @@ export const console = {
   info: write("info"),
   warn: write("warn"),
   error: write("error"),
-  trace: (...given: unknown[]): void => log("debug", `${format(given)}\n${new Error().stack ?? ""}`.trimEnd()),
+  trace: (...given: unknown[]): void => log("debug", `${format(given)}\n${(new Error().stack ?? "").replace("Error\n", "")}`.trimEnd()),
   dir: (it: unknown): void => log("info", show(it, 1)),
   table: (it: unknown): void => log("info", show(it, 1)),
   assert: (holds: unknown, ...given: unknown[]): void => {

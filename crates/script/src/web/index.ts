@@ -40,6 +40,8 @@ const globals: Record<string, unknown> = {
   setTimeout,
   URL,
   URLSearchParams,
+  // By this name packages look for the global object (HTML §10.2.1.1).
+  self: globalThis,
 };
 
 forbidCode();

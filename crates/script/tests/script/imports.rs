@@ -190,6 +190,93 @@ fn packages_in_commonjs() {
 }
 
 #[test]
+fn a_require_that_is_not_reached_is_not_missed() {
+    #[track_caller]
+    fn check(package: &str, expected: &str) {
+        let bot = "import it from 'it'; export const handler = () => it();";
+        let files = [
+            ("bot.ts", bot),
+            ("node_modules/it/package.json", "{}"),
+            ("node_modules/it/index.js", package),
+        ];
+        check_files(&files, expected);
+    }
+    // As papaparse has it.
+    check(
+        "(function (root, factory) { module.exports = factory(); })(this, function () {\n\
+         function stream() { return require('stream').Duplex; }\n\
+         return () => typeof stream;\n});",
+        "function",
+    );
+    let said = "`stream/web` is a module of Node.js: a bot runs in a sandbox with the web's own functions: fetch, crypto, URL, TextEncoder …";
+    let reached = "module.exports = function reached() {\n  return require('stream/web');\n};";
+    let places = "[\"reached (node_modules/it/index.js:2:10)\", \"handler (bot.ts:1:51)\"]";
+    check(reached, &format!("{said}: {places}"));
+    check(
+        "let fs; try { fs = require('node:fs'); } catch (e) { fs = e; }\nmodule.exports = () => fs.code + ': ' + fs.message.slice(0, 40);",
+        "MODULE_NOT_FOUND: `node:fs` is a module of Node.js: a bot ",
+    );
+    // One that may be there or not.
+    check(
+        "let more = 'without'; try { more = require('more'); } catch {}\nmodule.exports = () => more;",
+        "without",
+    );
+    // What a package of that name exports goes before.
+    check_files(
+        &[
+            ("bot.ts", "import it from 'it'; export const handler = () => it();"),
+            ("node_modules/it/package.json", "{}"),
+            ("node_modules/it/index.js", "module.exports = () => require('events').on;"),
+            ("node_modules/events/package.json", "{}"),
+            ("node_modules/events/index.js", "exports.on = 'on';"),
+        ],
+        "on",
+    );
+}
+
+#[test]
+fn a_require_that_is_reached_is_told_when_it_is_loaded() {
+    let message = |package: &str| {
+        let bot = "import it from 'it'; export const handler = () => it;";
+        let error = refused(&[
+            ("bot.ts", bot),
+            ("node_modules/it/package.json", "{}"),
+            ("node_modules/it/index.js", package),
+        ]);
+        format!("{}:{}: {}", error.line, error.column, error.message)
+    };
+    let node = |place: &str| format!("{place}: `fs` is a module of Node.js");
+    assert_eq!(message("const fs = require('fs');\nexports.a = fs;"), node("1:20"));
+    assert_eq!(message("exports.a = () => require('fs');\nrequire('fs');"), node("2:9"));
+    assert_eq!(message("(function () { exports.a = require('fs'); })();"), node("1:36"));
+    assert_eq!(message("(() => { exports.a = require('fs'); }).call(this);"), node("1:30"));
+    assert_eq!(message("try { exports.a = 1; } finally { require('fs'); }"), node("1:42"));
+    assert_eq!(message("exports.a = () => require('more');"), "1:27: `more` is not installed");
+    assert_eq!(
+        message("try { exports.a = require('./more'); } catch {}"),
+        "1:27: `./more` is not there: no file node_modules/it/more"
+    );
+}
+
+/// As lodash-es does, and what TypeScript and bundlers write.
+#[test]
+fn packages_find_the_global_object() {
+    let package = ("node_modules/it/package.json", r#"{"type": "module", "main": "it.js"}"#);
+    let bot = "import root from 'it'; export const handler = () => root === globalThis && typeof root.Array;";
+    for root in [
+        "var own = typeof self == 'object' && self && self.Object === Object && self;\nexport default own || Function('return this')();",
+        "export default typeof window !== 'undefined' ? window : typeof global !== 'undefined' ? global : self;",
+    ] {
+        check_files(&[("bot.ts", bot), package, ("node_modules/it/it.js", root)], "function");
+    }
+    // It is no worker that could be written to.
+    let worker = "import it from 'it'; export const handler = () => it;";
+    let is_worker = "export default [typeof WorkerGlobalScope, typeof self.postMessage, typeof self.importScripts, typeof self.document, Object.keys(self).length].join();";
+    let files = [("bot.ts", worker), package, ("node_modules/it/it.js", is_worker)];
+    check_files(&files, "undefined,undefined,undefined,undefined,0");
+}
+
+#[test]
 fn a_syntax_error_says_what_was_found_and_where() {
     #[track_caller]
     fn check(body: &str, expected: &str) {
@@ -257,6 +344,47 @@ fn errors_say_where_and_what_to_do() {
     assert_eq!(message("let a; let a;"), "Identifier `a` has already been declared");
     assert!(message("import './data.json'").starts_with("not JSON: "));
     assert_eq!(refused(&[("a.js", "import './b'"), ("b.ts", "let = ;")]).file, "b.ts");
+}
+
+#[test]
+fn what_the_engine_cannot_read_is_told_when_it_is_loaded() {
+    check_refused(
+        &[("bot.ts", "class A {\n  accessor n = 0;\n}\nexport const handler = () => new A().n;")],
+        "bot.ts:2:3: `accessor` fields are not supported\n    accessor n = 0;\n    ^\n  \
+         help: write a field (`n = 0`), or a private one with `get n()` and `set n(value)`",
+    );
+    // It is a type.
+    let source = "abstract class A { abstract accessor n: number; }\n\
+                  class B extends A { n = 1 }\nexport const handler = () => new B().n;";
+    check_files(&[("bot.ts", source)], "1");
+    // The compiler reads more than the engine; what is stripped of its types stands elsewhere.
+    let source = "interface Long { a: number }\ntype Other = Long;\nexport function handler(): any {\n\
+                  return import.defer('./b');\n}";
+    let files = [("bots/bot.ts", source), ("bots/b.ts", "export const b = 1;")];
+    let error = refused(&files);
+    assert_eq!((error.file.as_str(), error.line), ("bots/bot.ts", 4), "{error}");
+    assert_eq!(error.message, "the engine can't read this: meta expected");
+    let excerpt = error.excerpt.as_deref().expect("one");
+    assert_eq!(excerpt, "return import.defer('./b');");
+    let source = "export const handler = () =>\n  /\\p{Nope}/u;";
+    let error = refused(&[("bot.ts", source)]);
+    assert_eq!((error.line, error.column), (2, 7), "{error}");
+    // Modules are strict, also where Node.js has CommonJS that is not.
+    let error = refused(&[
+        ("bot.ts", "import it from 'it'; export const handler = () => it;"),
+        ("node_modules/it/package.json", "{}"),
+        ("node_modules/it/index.js", "var a = 1;\nwith ({ a: 2 }) module.exports = a;"),
+    ]);
+    assert_eq!((error.file.as_str(), error.line), ("node_modules/it/index.js", 2), "{error}");
+    // Nothing is run, and what others export is looked at elsewhere.
+    check_files(
+        &[
+            ("bot.ts", "import { a } from './a'; export const handler = () => a();"),
+            ("a.ts", "import { b } from './b'; export const a = () => b; throw new Error('ran');"),
+            ("b.ts", "export const b = 1;"),
+        ],
+        "ran: [\"a.ts:1:62\"]",
+    );
 }
 
 #[test]

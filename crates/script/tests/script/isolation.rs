@@ -102,6 +102,32 @@ fn the_global_object_can_be_written_to_for_one_message() {
         false,
         "undefined",
     );
+    check_second(
+        &handler(
+            "",
+            "(self as any).leak = event.input",
+            "typeof (self as any).leak + typeof (globalThis as any).leak",
+        ),
+        false,
+        "undefinedundefined",
+    );
+    check_second(
+        &handler(
+            "",
+            "(self as any) = { leak: event.input }",
+            "self === globalThis && (self as any).leak",
+        ),
+        false,
+        "undefined",
+    );
+    check_seen(
+        &handler(
+            "",
+            "(self as any).JSON = 1; delete (self as any).fetch; (self as any).self = 2",
+            "typeof JSON.parse + typeof fetch + typeof self",
+        ),
+        "functionfunctionobject",
+    );
     // What cannot be seen in the text is refused.
     check_second(
         &handler(

@@ -93,6 +93,18 @@ export function handler(client: any, event: any) {
         "export function handler() {\n  [1].forEach(() => {\n    let n: number = 0;\n    while (n >= 0) n++;\n  });\n}",
         "bot.ts:4:",
     );
+    // In a call of the engine's own it was there, and not in the loop that comes next.
+    for call in
+        ["/^(a+)+$/.test(s)", "/^(a+)+$/.exec(s)", "s.search(/^(a+)+$/)", "s.match(/^(a+)+$/)"]
+    {
+        let source = format!(
+            "export async function handler(c: any, e: any) {{\n  const s = 'a'.repeat(40) + 'b';\n  \
+             if (s) return {call};\n  for (const never of ['reached']) {{\n    console.log(never);\n  }}\n}}"
+        );
+        at(&source, "handler (bot.ts:3:");
+    }
+    // The loop goes round, whatever it called before.
+    at("export function handler() {\n  /a/.test('b');\n  for (;;) {}\n}", "bot.ts:3:3");
 }
 
 #[test]

@@ -174,6 +174,11 @@ fn date_times_are_read_and_never_made_up() {
         "['20240203120000', '20240703120000', '20240703120000Z'].map((t) => core.parseHl7DateTime(t, { tzOffset: 'Europe/Vienna' }))",
         r#"["2024-02-03T11:00:00.000Z","2024-07-03T10:00:00.000Z","2024-07-03T12:00:00.000Z"]"#,
     );
+    // It is Medplum's, and promises an instant: `Message.dateTime` does not.
+    check(
+        "['20261025023000', '20260329023000'].map((t) => core.parseHl7DateTime(t, { tzOffset: 'Europe/Vienna' }))",
+        r#"["2026-10-25T00:30:00.000Z","2026-03-29T00:30:00.000Z"]"#,
+    );
     check(
         "core.parseHl7DateTime('20240203', { tzOffset: 'Mars/Base' })",
         "RangeError: `Mars/Base` is no time zone: write Europe/Vienna, or +01:00",
@@ -261,6 +266,46 @@ fn a_day_stays_the_day_it_is() {
     check("1980010100", "1979-12-31T23:00:00.000Z");
     check("19801301", "undefined");
     check("unknown", "undefined");
+}
+
+/// As `translate` has it: see `value/time.rs` there.
+#[test]
+fn a_time_that_the_zone_leaves_out_or_has_twice_is_no_instant() {
+    #[track_caller]
+    fn check(sent: &str, value: &str, zone: &str, expected: &str) {
+        let source = format!(
+            "import {{ Message }} from 'pipehat';\n\
+             const m = Message.parse('MSH|^~\\\\&|A|B|C|D|{sent}||ORU^R01|X1|P|2.5\\rOBR|1||||||{value}');\n\
+             export const handler = () => String([m.dateTime('OBR-7', {zone}), m.segment('OBR').dateTime(7, {zone})]);"
+        );
+        let mut event = text("");
+        event.headers.insert("time-zone".to_owned(), "Europe/Vienna".to_owned());
+        let said = format!("{:?}", run(&source, &event).map_err(|error| error.message));
+        assert!(said.contains(&format!("\"{expected},{expected}\"")), "{value}: {said}");
+    }
+    let sent = "20261101120000";
+    let own = "undefined";
+    check(sent, "20261025015959", own, "2026-10-24T23:59:59.000Z");
+    check(sent, "20261025023000", own, "2026-10-25");
+    check(sent, "2026102502", own, "2026-10-25");
+    check(sent, "20261025023000.5", own, "2026-10-25");
+    check(sent, "20261025030000", own, "2026-10-25T02:00:00.000Z");
+    check(sent, "20260329015959", own, "2026-03-29T00:59:59.000Z");
+    check(sent, "202603290200", own, "2026-03-29");
+    check(sent, "20260329023000", own, "2026-03-29");
+    check(sent, "20260329030000", own, "2026-03-29T01:00:00.000Z");
+    // So it is of the zone that the bot names, and not of another.
+    check(sent, "20261025023000", "'Europe/Berlin'", "2026-10-25");
+    check(sent, "20261025023000", "'UTC'", "2026-10-25T02:30:00.000Z");
+    check(sent, "20261025023000", "'America/New_York'", "2026-10-25T06:30:00.000Z");
+    check(sent, "20261101013000", "'America/New_York'", "2026-11-01");
+    // Who says the offset is believed.
+    check(sent, "20261025023000+0100", own, "2026-10-25T01:30:00.000Z");
+    check(sent, "20261025023000+0200", own, "2026-10-25T00:30:00.000Z");
+    check(sent, "20261025023000", "'+01:00'", "2026-10-25T01:30:00.000Z");
+    check("20261101120000+0300", "20261025023000", own, "2026-10-24T23:30:00.000Z");
+    // The zone's own offset says only that it is the zone: not which of the two.
+    check("20261101120000+0100", "20261025023000", own, "2026-10-25");
 }
 
 #[test]

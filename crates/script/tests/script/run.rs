@@ -40,6 +40,7 @@ fn errors_have_the_lines_of_the_typescript() {
 fn stacks_that_a_bot_tells_itself_have_the_lines_of_the_typescript() {
     let deep = "interface Long {\n  a: string;\n}\n\nexport function inner(it: Long): never {\n  throw new TypeError('no: ' + it.a);\n}\n";
     let bot = "import { inner } from './lib/deep';\ninterface Event {\n  input: string;\n}\n\nexport async function handler(_: unknown, event: Event) {\n  try {\n    inner({ a: event.input });\n  } catch (e: any) {\n    console.error(e);\n    console.log(e.stack);\n    console.warn({ e });\n    const { stack } = e;\n    const told = e.stack;\n    e.stack = told;\n    return [stack === e.stack, told].join('\\n');\n  }\n}\n";
+    let head = "TypeError: no: x";
     let frames = "    at inner (bots/lib/deep.ts:6:32)\n    at handler (bots/a.ts:8:16)";
     // Whether or not the modules are kept.
     for more in ["", "let count = 0;\n", "let count = 0;\nglobalThis.it = 1;\n"] {
@@ -50,13 +51,14 @@ fn stacks_that_a_bot_tells_itself_have_the_lines_of_the_typescript() {
         for _ in 0..2 {
             let (run, host) = run_with(&mut worker, &text("x"));
             let Ok(Output::Text(told)) = run.result else { panic!("{:?}", run.result) };
-            assert!(told.starts_with(&format!("true\n{frames}\n")), "{told}");
+            assert!(told.starts_with(&format!("true\n{head}\n{frames}\n")), "{told}");
             assert!(!told.contains('#'), "{told}");
             let host = host.borrow();
             let lines: Vec<_> = host.log.iter().map(|line| line.text.as_str()).collect();
-            assert!(lines[0].starts_with(&format!("TypeError: no: x\n{frames}")), "{}", lines[0]);
-            assert!(lines[1].starts_with(frames), "{}", lines[1]);
-            assert!(lines[2].contains(frames), "{}", lines[2]);
+            for line in lines.iter().take(3) {
+                assert_eq!(line.matches(&format!("{head}\n{frames}")).count(), 1, "{line}");
+                assert_eq!(line.matches("no: x").count(), 1, "{line}");
+            }
         }
     }
     // What the engine's own objects hold is told so where it is logged.
@@ -64,6 +66,43 @@ fn stacks_that_a_bot_tells_itself_have_the_lines_of_the_typescript() {
     let (_, host) = run_with(&mut Worker::new(&script(source), tight()), &text(""));
     let line = host.borrow().log[0].text.clone();
     assert!(line.contains("at handler (bot.ts:6:"), "{line}");
+}
+
+/// As Node.js has it: bots that log or send `stack` alone tell the reason with it.
+#[test]
+fn a_stack_begins_with_what_the_error_says() {
+    #[track_caller]
+    fn check(made: &str, expected: &str) {
+        let source = format!(
+            "class Own extends Error {{ constructor(m: string) {{ super(m); this.name = 'Own' }} }}\n\
+             export function handler() {{\n  const error: any = {made};\n  return error.stack.split('    at ')[0];\n}}"
+        );
+        let said = run(&source, &text(""));
+        assert_eq!(
+            said.map_err(|error| error.message),
+            Ok(Output::Text(expected.to_owned())),
+            "{made}"
+        );
+    }
+    check("new TypeError('the message')", "TypeError: the message\n");
+    check("new Error()", "Error\n");
+    check("new Own('two\\nlines')", "Own: two\nlines\n");
+    check("Object.assign(new Error('a'), { name: '' })", "a\n");
+    check("Object.defineProperty(new Error('a'), 'message', { get() { throw 1 } })", "Error\n");
+    check(
+        "(() => { try { null!.a } catch (e) { return e } })()",
+        "TypeError: cannot read property 'a' of null\n",
+    );
+    check("new AggregateError([], 'all')", "AggregateError: all\n");
+    // What a bot puts there is what it was.
+    check("Object.assign(new Error('a'), { stack: 'b' })", "b");
+    check("Object.assign(new Error('a'), { stack: '' })", "");
+    // A message may look like a stack.
+    let source =
+        "export function handler() {\n  throw new Error('sent\\n    at other (bot.ts:9:9)');\n}";
+    let error = run(source, &text("")).expect_err("it throws");
+    assert_eq!(error.message, "sent\n    at other (bot.ts:9:9)");
+    assert_eq!(error.stack, ["handler (bot.ts:2:13)"]);
 }
 
 #[test]

@@ -26,7 +26,8 @@ export declare class Message {
      * The date-time that stands there, as FHIR's instant. One that tells no offset is of `zone` (`Europe/Vienna`, `+01:00`);
      * without it, of the channel's `time_zone`, unless MSH-7 has an offset that is not that zone's then: of that offset, as in
      * `translate.toFhir`. It is of UTC where there is neither. One without a time of day is FHIR's date, with the precision it
-     * has (`1980-01-31`, `1980-01`, `1980`): no zone makes another day of it.
+     * has (`1980-01-31`, `1980-01`, `1980`): no zone makes another day of it. So is one without an offset that its zone has twice
+     * (the hour in autumn) or leaves out (in spring): which instant that is nobody says, and the day remains (`2026-10-25`).
      */
     dateTime(path: Path, zone?: string): string | undefined;
     /** Whether something stands there. */
