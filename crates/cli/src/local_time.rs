@@ -28,9 +28,6 @@ pub(crate) struct Clock {
     zone: TimeZone,
 }
 
-/// How wide a time is that [`Clock::show`] gives.
-pub(crate) const TIME_WIDTH: usize = 29;
-
 impl Clock {
     /// That of the system's time zone.
     pub(crate) fn of_system() -> Self {
@@ -143,7 +140,6 @@ mod tests {
     fn times_are_shown_with_their_offset() {
         let winter = berlin().show("2026-01-31T08:00:00.123Z");
         assert_eq!(winter, "2026-01-31 09:00:00.123+01:00");
-        assert_eq!(winter.len(), TIME_WIDTH);
         assert_eq!(berlin().show("2026-07-31T08:00:00Z"), "2026-07-31 10:00:00.000+02:00");
         let utc = TimeArguments { utc: true }.clock();
         assert_eq!(utc.show("2026-01-31T08:00:00.123Z"), "2026-01-31 08:00:00.123Z");

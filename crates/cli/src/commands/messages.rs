@@ -13,7 +13,7 @@ use pipehat_translate::PlacePattern;
 use super::project::DataArguments;
 use crate::admin::{self, Admin};
 use crate::exit::{Exit, Failure};
-use crate::local_time::{Clock, TIME_WIDTH, TimeArguments};
+use crate::local_time::{Clock, TimeArguments};
 use crate::message_source::MessageSource;
 use crate::number;
 use crate::terminal::{Terminal, Tone, fit, visible};
@@ -347,32 +347,30 @@ fn list(messages: &[MessageView], clock: &Clock, terminal: &Terminal) -> Result<
         terminal.note("no message is like that");
         return Ok(());
     }
-    let widest = |usual: usize, text: fn(&MessageView) -> &str| {
-        messages.iter().map(|own| text(own).chars().count()).fold(usual, usize::max)
-    };
-    let channel_width = widest(7, |own| &own.channel);
-    let type_width = widest(7, |own| &own.message_type);
-    let control_width = widest(10, |own| &own.control_id).min(CONTROL_ID_WIDTH);
+    let header = ["ID", "RECEIVED", "CHANNEL", "TYPE", "CONTROL ID", "ENDED", "WHY"];
+    let mut rows = vec![header.map(str::to_owned)];
+    rows.extend(messages.iter().map(|message| {
+        [
+            message.id.to_string(),
+            clock.show(&message.received_at),
+            message.channel.clone(),
+            message.message_type.clone(),
+            visible(&message.control_id),
+            message.disposition.clone(),
+            why(message),
+        ]
+    }));
+    narrow(&mut rows, terminal.width());
+    let widths = widths(&rows);
     terminal.write(|output| {
-        let header = format!(
-            "{:>9}  {:TIME_WIDTH$}  {:channel_width$}  {:type_width$}  {:control_width$}  {:10}  WHY",
-            "ID", "RECEIVED", "CHANNEL", "TYPE", "CONTROL ID", "ENDED"
-        );
-        writeln!(output, "{}", terminal.paint(Tone::Faint, fit(&header, terminal.width())))?;
-        for message in messages {
-            let at = clock.show(&message.received_at);
-            let line = format!(
-                "{:>9}  {:TIME_WIDTH$}  {:channel_width$}  {:type_width$}  {:control_width$}  {:10}  {}",
-                message.id,
-                at,
-                message.channel,
-                message.message_type,
-                visible(&message.control_id),
-                message.disposition,
-                why(message)
-            );
+        for (at, row) in rows.iter().enumerate() {
+            let mut line = format!("{:>1$}", row[0], widths[0].max(9));
+            for (text, width) in row.iter().zip(widths).skip(1).filter(|(_, width)| *width > 0) {
+                line.push_str(&format!("  {text:width$}"));
+            }
             let line = fit(line.trim_end(), terminal.width());
-            let line = match message.disposition.as_str() {
+            let line = match row[5].as_str() {
+                _ if at == 0 => terminal.paint(Tone::Faint, line),
                 "parked" | "rejected" => terminal.paint(Tone::Bad, line),
                 "in-flight" => terminal.paint(Tone::Warning, line),
                 _ => line,
@@ -382,6 +380,34 @@ fn list(messages: &[MessageView], clock: &Clock, terminal: &Terminal) -> Result<
         Ok(())
     })?;
     Ok(())
+}
+
+/// How wide each column is; a column of which nothing is shown has no width.
+fn widths(rows: &[[String; 7]]) -> [usize; 7] {
+    let usual = [9, 0, 7, 7, 10, 10, 3];
+    let most = [usize::MAX, usize::MAX, usize::MAX, usize::MAX, CONTROL_ID_WIDTH, 10, usize::MAX];
+    std::array::from_fn(|column| {
+        let texts = rows.iter().map(|row| row[column].chars().count());
+        let widest = texts.max().unwrap_or_default();
+        if widest == 0 { 0 } else { widest.max(usual[column]).min(most[column]) }
+    })
+}
+
+/// Has what became of messages in sight where the terminal is narrow: times lose year, fractions and offset, and the control ids go.
+fn narrow(rows: &mut [[String; 7]], width: Option<usize>) {
+    let Some(width) = width else { return };
+    let is_wide = |rows: &[[String; 7]]| {
+        let shown = widths(rows).into_iter().filter(|width| *width > 0);
+        shown.map(|width| width + 2).sum::<usize>() > width + 2
+    };
+    if is_wide(rows) {
+        for row in rows.iter_mut().skip(1) {
+            row[1] = row[1].chars().skip("2026-".len()).take("01-31 09:00:00".len()).collect();
+        }
+    }
+    if is_wide(rows) {
+        rows.iter_mut().for_each(|row| row[4].clear());
+    }
 }
 
 fn why(message: &MessageView) -> String {

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use pipehat_connectors::{Attempt, OnRefusal, ResourceChange};
+use jiff::Timestamp;
+use pipehat_connectors::{Attempt, OnRefusal, Problem, ResourceChange};
 use pipehat_journal::Position;
 use pipehat_message::{Header, is_query};
 
@@ -160,6 +161,15 @@ struct Held {
     ticket: Ticket,
     attempts: u32,
     first_failed: Option<Instant>,
+    /// What the latest try came to, where it failed.
+    failure: Option<Box<Failure>>,
+}
+
+/// Why a delivery waits to be tried again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub(crate) problem: Problem,
+    pub(crate) at: Timestamp,
 }
 
 /// Whether the peer is reached at all. While it is not, one delivery at a time knocks.
@@ -310,7 +320,7 @@ impl Outbox {
         self.held_bytes = self.held_bytes.saturating_add(delivery.bytes.len());
         let (attempts, first_failed) =
             self.failed.remove(&key).map_or((0, None), |(attempts, first)| (attempts, Some(first)));
-        self.held.insert(key, Held { delivery, ticket, attempts, first_failed });
+        self.held.insert(key, Held { delivery, ticket, attempts, first_failed, failure: None });
         self.ready.extend(runs);
     }
 
@@ -487,6 +497,8 @@ impl Outbox {
             return Verdict::Retry { code, detail, attempt: 0 };
         };
         let attempt = held.attempts;
+        let problem = Problem { code, detail: detail.clone() };
+        held.failure = Some(Box::new(Failure { problem, at: Timestamp::now() }));
         let failing = now.saturating_duration_since(*held.first_failed.get_or_insert(now));
         if retry.gives_up_after(failing) {
             let detail = format!("{detail}; given up after {attempt} tries");
@@ -578,6 +590,13 @@ impl Outbox {
     /// How many deliveries failed and wait to be tried again.
     pub(crate) fn retrying(&self) -> usize {
         self.pausing.len()
+    }
+
+    /// Why the delivery that is tried again next failed. The connection may work all the same: the peer answers, and does not
+    /// take this one.
+    pub(crate) fn failure(&self) -> Option<&Failure> {
+        let (_, key) = self.pausing.first()?;
+        self.held.get(key)?.failure.as_deref()
     }
 }
 

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use pipehat_connectors::{Attempt, Destination, Health, OnRefusal, Outbound, Parallel};
+use pipehat_connectors::{
+    Attempt, Destination, Health, HealthSnapshot, OnRefusal, Outbound, Parallel,
+};
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
@@ -193,11 +195,22 @@ impl Conductor {
                     sending: post.outbox.sending(),
                     retrying: post.outbox.retrying(),
                     failures: post.outbox.circuit().failures,
-                    health: post.connection.health.snapshot(),
+                    health: health(post),
                 })
                 .collect(),
         }
     }
+}
+
+/// How a destination stands. Where its connection has no problem, that of what it does not take is shown.
+fn health(post: &Post) -> HealthSnapshot {
+    let mut health = post.connection.health.snapshot();
+    if health.problem.is_none()
+        && let Some(failure) = post.outbox.failure()
+    {
+        (health.problem, health.problem_at) = (Some(failure.problem.clone()), Some(failure.at));
+    }
+    health
 }
 
 fn policy(channel: &ChannelSpec, spec: &DestinationSpec) -> Policy {

@@ -128,7 +128,10 @@ fn a_delivery_that_pauses_holds_its_lane_and_no_other() {
     delivered(&mut outbox, 3, now);
     assert_eq!(send(&mut outbox, now), [] as [u64; 0]);
     assert_eq!((outbox.retrying(), outbox.next_due()), (1, Some(now + SECOND)));
+    let told = outbox.failure().map(|failure| failure.problem.detail.as_str());
+    assert_eq!(told, Some("the peer answered AR"));
     assert_eq!(send(&mut outbox, now + SECOND), [1]);
+    assert_eq!(outbox.failure(), None);
 }
 
 #[test]
