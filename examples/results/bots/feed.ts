@@ -4,7 +4,7 @@
  */
 import type { Bundle, BundleEntry, Extension, Identifier, OperationOutcome, Resource } from "@medplum/fhirtypes";
 import type { MedplumClient } from "@medplum/core";
-import { log, park, translate, type Message } from "pipehat";
+import { log, Message, park, translate } from "pipehat";
 
 /** The time of the event that a resource stands by: an older message changes nothing that a newer one told. */
 const TOLD_AT = "urn:pipehat:told-at";
@@ -187,13 +187,29 @@ const MAY_BE_AHEAD_BY = 60_000;
 const FIRST_OF_ZONES = 14 * 3_600_000;
 
 /**
+ * When something was, to tell what is newer. Of an hour that the clocks have twice, and no offset tells which, `dateTime` has the
+ * day alone; by that it would be older than what was told the evening before, so the first of the two counts: an hour behind
+ * what was an hour before.
+ */
+export function momentOf(message: Message, path: string): string | undefined {
+  const told = message.dateTime(path);
+  const [, day, hour, rest] = /^(\d{8})(\d{2})([\d.]*)$/.exec(message.text(path)) ?? [];
+  if (told === undefined || told.includes("T") || day === undefined) {
+    return told;
+  }
+  const before = hour === "00" ? undefined : `${day}${String(Number(hour) - 1).padStart(2, "0")}${rest}`;
+  const known = before && Message.parse(`MSH|^~\\&|||||${before}`).dateTime("MSH-7");
+  return known?.includes("T") ? new Date(Date.parse(known) + 3_600_000).toISOString() : told;
+}
+
+/**
  * When the event was recorded (EVN-2: HL7 v2.5.1 §3.4.1.2), else when the message was made (MSH-7). Nothing was told before it
  * was: a time in the future (a wrong clock, an EVN-2 that means the time that is planned) would outdate all that is told until
  * then.
  */
 export function timeOf(message: Message): Required<Time> {
-  const made = soFar(message.dateTime("MSH-7"), "MSH-7");
-  const event = soFar(message.dateTime("EVN-2"), "EVN-2", made) ?? made;
+  const made = soFar(momentOf(message, "MSH-7"), "MSH-7");
+  const event = soFar(momentOf(message, "EVN-2"), "EVN-2", made) ?? made;
   if (event === undefined) {
     throw new ForAPerson("neither EVN-2 nor MSH-7 says when this was: the sender has to tell it");
   }

@@ -10,7 +10,7 @@ import type {
 import { deepEquals, type BotEvent, type MedplumClient } from "@medplum/core";
 import { Message, log } from "pipehat";
 import {
-  ForAPerson, first, known, led, orPark, perform, replaced, soFar, token, translated, united, untilNobodyWasQuicker, withReferenced,
+  ForAPerson, first, known, led, momentOf, orPark, perform, replaced, soFar, token, translated, united, untilNobodyWasQuicker, withReferenced,
 } from "./feed";
 import { find, isOfAnother, peopleOf, refer } from "./patients";
 import { attachedTo, beside, binaryOf, documentIn, documentsOf, pairedWith, withDocuments, withNews, withoutEmptyDocument, type Document } from "./documents";
@@ -213,7 +213,7 @@ function grouped<T, K>(all: T[], keyOf: (one: T) => K): Map<K, T[]> {
 
 /** Writes down when each report, result and specimen was told (OBR-22, MSH-7), and by which message. */
 function timeStatements(message: Message, bundle: Bundle): void {
-  const made = soFar(message.dateTime("MSH-7"), "MSH-7");
+  const made = soFar(momentOf(message, "MSH-7"), "MSH-7");
   const deleted = deletedIn(message, message.paths("OBX(*)"));
   // Of two panels of one message the same drug may be deleted in one alone.
   const deletedOf = new Map<string, Set<string>>();

@@ -65,7 +65,8 @@ export class Message {
     }
     const [, year, month, day, time, offset] = DATE_TIME.exec(text) ?? [];
     const isInstant =
-      time !== undefined && (offset !== undefined || tzOffset === undefined || !hl7.isDoubtful(tzOffset, text));
+      time !== undefined &&
+      (offset !== undefined || tzOffset === undefined || !hl7.isDoubtful(tzOffset, text));
     return isInstant ? instant : [year, month, day].filter(Boolean).join("-");
   }
 
