@@ -41,7 +41,8 @@ const WITHOUT_RESULTS = new Set(["I", "O", "S", "X", "D", "W"]);
 export function handler(client: MedplumClient, event: BotEvent): Promise<void> {
   return orPark(async () => {
     const message = Message.parse(event.input as string);
-    if (message.text("MSH-9.1") !== "ORU" || !EVENTS.has(message.text("MSH-9.2")) || !["", "R01", "R30"].includes(message.text("MSH-9.3").replace("ORU_", ""))) {
+    const [trigger, structure] = [message.text("MSH-9.2"), message.text("MSH-9.3")];
+    if (message.text("MSH-9.1") !== "ORU" || !EVENTS.has(trigger) || trigger === "" && structure !== "" && structure !== "ORU_R01") {
       throw new ForAPerson("results that are told by another event than ORU^R01 (MSH-9) are not taken here: see EVENTS in bots/results.ts");
     }
     checkPlaces(message);
