@@ -233,11 +233,36 @@ await workflow(import.meta.url, async (stage) => {
     await stage.refused(registration, stage.message("merge", { N0004: `N6102${at}`, A40: event }), "it joins, moves, renames or links what this workflow does not");
   }
 
+  for (const [at, event] of ["A23", "A29"].entries()) {
+    await stage.refused(registration, stage.message("merge", { N0004: `N6103${at}`, A40: event }), "it deletes a visit or a person");
+  }
+
+  stage.says("A merge is told of two who are surely not one person, or of another than has the number; nothing would undo it.");
+  const born = (control, number, name, birthDate, sex) => stage.message("emergency", {
+    N0003: control, "10002^^^NORTH^MR~555^^^NATIONAL^NI||Sampel^Ana||1980|F": `${number}^^^NORTH^MR||${name}||${birthDate}|${sex}`,
+  }).replace(/PV1.*\r/, "");
+  await send(born("N64001", "64001", "Twin^Tom", "19900101", "M"), born("N64002", "64002", "Twin^Tina", "19900101", "F"),
+    born("N64003", "64003", "Maiden^Mary", "19900101", "F"), born("N64004", "64004", "Wed^Mary", "19900101", "F"));
+  const join = (control, stays, goes, named = "", before = (pid, mrg) => pid + mrg) => stage.message("merge", { N0004: control }).replace(/PID[^]*$/, "")
+    + before(`PID|1||${stays}^^^NORTH^MR\r`, `MRG|${goes}^^^NORTH^MR||||||${named}\r`);
+  await stage.refused(registration, join("N64011", "64001", "64002"), "differ in two of name, birth date and sex");
+  await stage.refused(registration, join("N64012", "64003", "64004", "Other^Otto"), "has another name than the message tells of it (MRG-7)");
+  await stage.refused(registration, join("N64013", "64003", "64004", "", (pid, mrg) => mrg + pid), "MRG stands before PID");
+  await send(join("N64014", "64003", "64004", "Wed^Mary").replace("64003^^^NORTH^MR", "64003^^^NORTH^MR~64004^^^NORTH^MR"));
+  const [mary, ...besides] = await patients("identifier=64003,64004&active:not=false");
+  stage.holds("a maiden name is no other person, also where PID-3 has both numbers", besides.length === 0
+    && mary.identifier.find(({ value }) => value === "64004").use === "old" && mary.identifier.find(({ value }) => value === "64003").use !== "old");
+
+  stage.says("A visit stands before its patient (PV1 before PID).");
+  const swapped = stage.message("admit", { N0001: "N64021", V0001: "V0064", 10001: "64021", Sample: "Swap" }).replace(/(PID.*\r)(PV1.*\r)/, "$2$1");
+  await stage.refused(registration, swapped, "PV1 stands before PID");
+  stage.holds("nobody is made of it", (await patients("identifier=64021")).length === 0);
+
   stage.says("An admission comes with a diagnosis and one who takes part (ROL); then its patient is merged into another.");
   const rich = stage.message("admit", { N0001: "N70001", V0001: "V0070", 10001: "61001", Sample: "Rich" }).trimEnd()
     + "\rROL|1|AD|AT^Attending^HL70443|1234^Busch^Berta^^^^^^NORTH&1.2.36.1.1&ISO|20260105080000+0100\r"
     + "DG1|1||J18.9^Pneumonia^I10||20260105080000+0100|A\r";
-  await send(rich, stage.message("merge", { N0004: "N70002", "10001^": "61002^", "10002^": "61001^", "Sample-Miller": "Rich" }));
+  await send(rich, stage.message("merge", { N0004: "N70002", "10001^": "61002^", "10002^": "61001^", "Sample-Miller": "Rich", "Sampel^Ana": "Rich^Anna" }));
   const [stay] = await stage.found("Encounter?identifier=V0070");
   const diagnosis = await stage.fhir(stay.diagnosis[0].condition.reference);
   const [remains] = await north("61002");

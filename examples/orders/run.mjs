@@ -172,7 +172,9 @@ await workflow(import.meta.url, async (stage) => {
   const answers = (code, control, type = "ACK^O01^ACK") => `MSH|^~\\&|LAB|NORTH|CPOE|NORTH|20260105090000+0100||${type}|${control}|P|2.5.1\rMSA|${code}|${own}\r`;
   const becomesTask = (expected) => stage.becomes(expected, async () => (await taskOf(eighth, "fulfill")).status === expected);
   await stage.sends(acknowledgments, answers("CE", "A0011"));
-  await becomesTask("rejected");
+  const reason = async () => (await taskOf(eighth, "fulfill")).statusReason?.coding[0].code;
+  await stage.becomes("it is tried again, and no refusal: the Task says so", async () => (await reason()) === "CE");
+  await becomesTask("requested");
   await stage.sends(acknowledgments, answers("CA", "A0012"));
   await becomesTask("received");
   const [late] = await stage.sends(acknowledgments, answers("AE", "A0013", "ORR^O02^ORR_O02"));
@@ -182,6 +184,23 @@ await workflow(import.meta.url, async (stage) => {
     .some(({ control_id: control, disposition }) => control === "A0013" && disposition === "parked"));
   await stage.becomes("the laboratory has it", () => laboratory.received.some((message) => field(message, "ORC", 2).startsWith("P108")));
   holds.P108NW("AA");
+
+  stage.says("Its front is busy (AR), and the order is tried again.");
+  holds.P113NW = () => {};
+  const tenth = await orders("P113", "2345-7", "Glucose");
+  await becomes(tenth, "active");
+  await stage.becomes("the laboratory has it", () => laboratory.received.some((message) => field(message, "ORC", 2).startsWith("P113")));
+  const refuseFor = holds.P113NW;
+  delete holds.P113NW;
+  refuseFor("AR");
+  await stage.becomes("it was accepted at last", async () => (await taskOf(tenth, "fulfill"))?.status === "accepted");
+  stage.holds("and was never rejected", (await stage.fhir(`Task/${(await taskOf(tenth, "fulfill")).id}/_history`)).entry
+    .every(({ resource }) => resource.status !== "rejected") && (await taskOf(tenth, "fulfill")).statusReason === undefined);
+
+  stage.says("The laboratory tells a result under the order's number, without its authority.");
+  const half = (number, control) => stage.message("result", { L0002: control, "P100^CPOE": number, F100: `F${control}`, S200: `S${control}`, "24323-8": "2345-7" });
+  const [echo] = await stage.sends(results, half("P113", "L0113"));
+  stage.holds("one order alone of the patient has it, and is completed", echo === "AA" && (await stage.fhir(`ServiceRequest/${tenth.id}`)).status === "completed");
 
   stage.says("Two patients' orders have one number; the laboratory refuses the second.");
   const other = await stage.fhir("Patient", "POST", {

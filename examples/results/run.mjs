@@ -479,6 +479,15 @@ await workflow(import.meta.url, async (stage) => {
   const role = await stage.fhir(performer.find(({ reference }) => reference?.startsWith("PractitionerRole/")).reference);
   stage.holds("it is a practitioner, in a role", (await stage.fhir(role.practitioner.reference)).name[0].family === "Tester");
 
+  stage.says("Results stand before their report, or behind the specimen, or come by another event.");
+  const moved = (control, place) => about(control, "50011^^^NORTH^MR").replace(/((?:OBR).*\r)(OBX[^]*)$/, place);
+  await stage.refused(laboratory, moved("L0111", "$2$1"), "an OBX stands before its OBR");
+  await stage.refused(laboratory, moved("L0112", "$1SPM|1|^S0112&LAB||BLD\r$2"), "a report has no OBX behind its OBR");
+  await stage.refused(laboratory, about("L0113", "50011^^^NORTH^MR").replace("ORU^R01^ORU_R01", "OUL^R22^OUL_R22"), "another event than ORU^R01");
+  stage.holds("nothing of them stands", (await stage.found("DiagnosticReport?identifier=L0111,L0112,L0113")).length === 0);
+  await send(about("L0114", "50011^^^NORTH^MR").replace("ORU^R01^ORU_R01", "ORU^R30^ORU_R30"));
+  stage.holds("one from the bedside (R30) does", (await stage.found("DiagnosticReport?identifier=L0114"))[0].result.length > 0);
+
   stage.says("A report of a thousand lines comes.");
   const lines = [...Array(1000).keys()].map((line) => `OBX|${line + 1}|TX|T${line}^Line^L||line ${line}||||||F\r`).join("");
   await send(about("L0061", "50007^^^NORTH^MR").replace(/OBX[^]*$/, lines));

@@ -22,7 +22,7 @@ await workflow(import.meta.url, async (stage) => {
   stage.says("An appointment is booked (S12). The app is down at first.");
   await send(stage.message("book"));
   const booked = await appointment("P500");
-  stage.holds("it is in the datastore, at its time", booked.status === "booked" && Date.parse(booked.start) === Date.parse("2026-02-01T09:00:00+01:00"));
+  stage.holds("it is in the datastore, at its time", booked.status === "booked" && Date.parse(booked.start) === Date.parse("2099-02-01T09:00:00+01:00"));
   const onboarding = await stage.becomes("the patient has a Task: to complete the onboarding", async () => {
     const found = await task(booked);
     return found?.status === "requested" && found;
@@ -33,7 +33,7 @@ await workflow(import.meta.url, async (stage) => {
   stage.says("It is moved (S13), and the booking is told again.");
   await send(stage.message("move"), stage.message("book", { S0001: "X0001" }));
   const moved = await appointment("F500");
-  stage.holds("it is at its new time", moved.id === booked.id && Date.parse(moved.start) === Date.parse("2026-02-02T11:00:00+01:00"));
+  stage.holds("it is at its new time", moved.id === booked.id && Date.parse(moved.start) === Date.parse("2099-02-02T11:00:00+01:00"));
   await stage.becomes("the app is told of the new time, once", () => heard().at(-1) === "moved" && heard().length === 4);
   stage.holds("there is one Task still", (await stage.found("Task")).length === 1);
 
@@ -92,7 +92,7 @@ await workflow(import.meta.url, async (stage) => {
   await stage.becomes("one is moved, the other withdrawn", async () => {
     const [[stays, ...others], left] = await Promise.all(["requested", "cancelled"].map(tasks));
     return others.length === 0 && left.length === 1 && heard().slice(-2).sort().join() === "moved,withdrawn"
-      && Date.parse(stays?.executionPeriod.start) === Date.parse("2026-02-02T11:00:00+01:00");
+      && Date.parse(stays?.executionPeriod.start) === Date.parse("2099-02-02T11:00:00+01:00");
   });
 
   stage.says("An appointment of which the patient has done all is cancelled, and booked again; another is changed by messages that tell no status.");
@@ -138,7 +138,7 @@ await workflow(import.meta.url, async (stage) => {
 
   stage.says("Messages of an appointment come in every order: status and time are of the newest that speaks of each.");
   const ordersOf = (all) => (all.length < 2 ? [all] : all.flatMap((one) => ordersOf(all.filter((other) => other !== one)).map((order) => [one, ...order])));
-  const [early, late] = ["2026-03-01T09:00:00+01:00", "2026-03-02T09:00:00+01:00"];
+  const [early, late] = ["2099-03-01T09:00:00+01:00", "2099-03-02T09:00:00+01:00"];
   const sets = [
     [[["S12", early], ["S15", early], ["S14", early]], "cancelled", early, "GONE"],
     [[["S12", early], ["S16", early], ["S14", ""]], "cancelled", early, "ROUTINE"],
@@ -156,7 +156,7 @@ await workflow(import.meta.url, async (stage) => {
       const messages = order.map(([event, time]) => stage.message("book", {
         S0001: `O${(sent += 1)}`, P500: number, F500: `F${number}`, 10001: "10006", S12: event, BOOKED: "", "Sample^Anna^B||19800229|F": "Order^Oda",
         20260105: `2026011${told.findIndex(([own]) => own === event)}`,
-      }).replace(/TQ1.*\r/, "").replace(/(AIS.*?)\|2026[^|]*/, "$1|").replace(/\^\^\^2026[^|]*/, time && `^^^${time.replace(/[-:T]/g, "")}`)
+      }).replace(/TQ1.*\r/, "").replace(/(AIS.*?)\|2099[^|]*/, "$1|").replace(/\^\^\^2099[^|]*/, time && `^^^${time.replace(/[-:T]/g, "")}`)
         .replace("|ROUTINE^", event === "S15" ? "|GONE^" : "|ROUTINE^"));
       if ((await stage.sends(scheduling, ...messages)).some((code) => code !== "AA")) {
         throw new Error(`refused: ${order}`);
@@ -210,7 +210,7 @@ await workflow(import.meta.url, async (stage) => {
   const link = [{ other: { reference: `Patient/${stays.id}` }, type: "replaced-by" }];
   const goes = await stage.fhir("Patient", "POST", person("80002", { active: false, link }));
   const madeFor = (patient, more) => ({
-    resourceType: "Appointment", status: "booked", start: "2026-02-03T09:00:00+01:00", end: "2026-02-03T09:30:00+01:00",
+    resourceType: "Appointment", status: "booked", start: "2099-02-03T09:00:00+01:00", end: "2099-02-03T09:30:00+01:00",
     participant: [{ actor: { reference: `Patient/${patient.id}` }, status: "accepted" }], ...more,
   });
   const merged = await stage.fhir("Appointment", "POST", madeFor(goes));
@@ -235,12 +235,17 @@ await workflow(import.meta.url, async (stage) => {
 
   stage.says("It is told to be at another time, and not for how long (SCH-9).");
   const lasting = (name, control, changes) => stage.message(name, { S0001: control, S0002: control, P500: "P540", F500: "F540", 10001: "10007", "Sample^Anna^B": "Long^Lou", ...changes });
-  await send(lasting("book", "S0541", {}), lasting("move", "S0542", { "30|min": "|", 20260202113000: "20260202120000" }));
+  await send(lasting("book", "S0541", {}), lasting("move", "S0542", { "30|min": "|", 20990202113000: "20990202120000" }));
   const longer = await appointment("P540");
-  stage.holds("of the old duration nothing is left", Date.parse(longer.end) === Date.parse("2026-02-02T12:00:00+01:00") && longer.minutesDuration === undefined);
+  stage.holds("of the old duration nothing is left", Date.parse(longer.end) === Date.parse("2099-02-02T12:00:00+01:00") && longer.minutesDuration === undefined);
   await send(lasting("book", "S0543", { 20260105: "20260104" }));
   stage.holds("and an older message does not bring it back", (await appointment("P540")).minutesDuration === undefined);
   await stage.becomes("its patient is asked", async () => (await task(longer))?.status === "requested");
+
+  stage.says("An appointment is booked that was in the past.");
+  await send(stage.message("book", { S0001: "S0551", P500: "P550", F500: "F550", 10001: "10008", "Sample^Anna^B": "Past^Pia", 2099: "2025" }));
+  const past = await appointment("P550");
+  await stage.becomes("it is there", () => past.status === "booked");
 
   stage.says("Messages that say not whose appointment it is, or another's, or which.");
   const stands = async () => JSON.stringify(await Promise.all(["Appointment", "Patient", "Task"].map((type) => stage.found(`${type}?_sort=_id&_count=500`))));
@@ -255,5 +260,15 @@ await workflow(import.meta.url, async (stage) => {
   await stage.refused(scheduling, stage.message("move", { S0002: "S0125", "10001^^^NORTH^MR||Sample^Anna^B": "50001^^^NORTH^MR||Kin^One", 20260106: "20260120" }), "the appointment with its number is another patient's");
   await stage.refused(scheduling, stage.message("move", { S0002: "S0126", F500: "F5009", 20260106: "20260120" }), "its placer and its filler number are those of several appointments");
   await stage.refused(scheduling, wrong("S0127", "50001^^^NORTH^MR", { "Sample^Anna^B||19800229|F": "Kin^One" }).replace(/^(MSH\|.{4}\|SCHED\|NORTH\|PIPEHAT\|NORTH\|)[^|]*/, "$1"), "says when this was");
+
+  stage.says("Messages of which the time, or the status, is not understood.");
+  const misread = (control, changes) => stage.message("book", { S0001: control, 20260105: "20260121", ...changes });
+  const unread = "the time of the appointment (SCH-11, TQ1) can't be read";
+  await stage.refused(scheduling, misread("S0561", { SIU_S12: "SIU_S13", "SIU^S12": "SIU^S13", "20990201090000+0100": "20990232090000" }), unread);
+  await stage.refused(scheduling, misread("S0562", { P500: "P560", F500: "F560", "20990201090000+0100": "20270328023000" }), unread);
+  await stage.refused(scheduling, misread("S0563", { "20990201093000+0100": "20990201083000+0100" }), "ends before it begins");
+  await stage.refused(scheduling, misread("S0564", { P500: "P560", F500: "F560", "20990201090000+0100": "", "20990201093000+0100": "" }), "nobody has told when it begins");
+  await stage.refused(scheduling, misread("S0565", { "|BOOKED": "|Canceled" }), "the status of the appointment (SCH-25)");
   stage.holds("nothing changed, and nothing was made", (await stands()) === before);
+  stage.holds("and of what is past nobody was asked", (await stage.found(`Task?focus=Appointment/${past.id}`)).length === 0);
 });

@@ -12,7 +12,7 @@ import {
   ForAPerson, byIdentifier, created, isNewer, led, orPark, perform, replaced, timeOf, told, token, translated, united,
   untilNobodyWasQuicker, withReferenced, type Time,
 } from "./feed";
-import { find, numbersIn, peopleOf, recordOf, type Person } from "./patients";
+import { areTwo, find, hasOtherNames, numbersIn, peopleOf, recordOf, type Person } from "./patients";
 import { MERGES, visits } from "./visits";
 
 /** What belongs to a patient, and the parameter it is found by; what is done for an appointment goes before it. */
@@ -48,6 +48,9 @@ const WRITTEN = new Set(["Encounter", "Condition", "RelatedPerson"]);
  */
 const BY_HAND = /^A(24|35|37|4[1-9]|5[01])$/;
 
+/** What deletes a visit or a person (HL7 v2.5.1 §3.3.23, §3.3.29): what refers to them would be nobody's. */
+const DELETES = new Set(["A23", "A29"]);
+
 export function handler(client: MedplumClient, event: BotEvent): Promise<void> {
   return orPark(() => tell(client, Message.parse(event.input as string)));
 }
@@ -56,6 +59,15 @@ async function tell(client: MedplumClient, message: Message): Promise<void> {
   const trigger = message.text("MSH-9.2");
   if (BY_HAND.test(trigger)) {
     throw new ForAPerson("it joins, moves, renames or links what this workflow does not (MSH-9.2): it has to be done by a person");
+  }
+  if (DELETES.has(trigger)) {
+    throw new ForAPerson("it deletes a visit or a person (MSH-9.2): it has to be done by a person");
+  }
+  if (stands(message, "MRG", "PID")) {
+    throw new ForAPerson("MRG stands before PID: it has to stand behind the PID of the record that is to remain");
+  }
+  if (stands(message, "PV1", "PID")) {
+    throw new ForAPerson("PV1 stands before PID: the message says not whose visit it is");
   }
   const bundle: Bundle = await translated(message);
   if (isMergedIntoItself(message)) {
@@ -78,10 +90,22 @@ async function tell(client: MedplumClient, message: Message): Promise<void> {
   }
 }
 
+/** Whether one of these segments stands before the first of the others: what it tells would be nobody's, or another's. */
+function stands(message: Message, name: string, before: string): boolean {
+  const names = message.toString().split(/[\r\n]+/).map((line) => line.slice(0, 3));
+  return names.includes(name) && names.includes(before) && names.indexOf(name) < names.indexOf(before);
+}
+
+/**
+ * Whether nothing is to remain. PID-3 may name the retired number, too, as what the record has from now on; of several pairs it
+ * isn't known then which record goes.
+ */
 function isMergedIntoItself(message: Message): boolean {
   const stay = numbersIn(message, "PID(*)-3[*]");
-  return numbersIn(message, "MRG(*)-1[*]")
-    .some(({ value, authority }) => stay.some((other) => other.value === value && other.authority === authority));
+  const gone = numbersIn(message, "MRG(*)-1[*]");
+  const isGone = ({ value, authority }: (typeof stay)[number]): boolean =>
+    gone.some((other) => other.value === value && other.authority === authority);
+  return message.paths("PID(*)").length === 1 ? stay.length > 0 && stay.every(isGone) : stay.some(isGone);
 }
 
 /** Writes what the message tells of one patient. False: another was quicker. */
@@ -91,7 +115,7 @@ async function apply(
   const standing = await recordOf(client, survivor, true);
   const old = retired.flatMap(({ identifiers }) => identifiers)
     .filter((identifier) => !survivor.identifiers.some((kept) => token(kept) === token(identifier)));
-  const prior = await find(client, old);
+  const prior = await recordsThatGo(client, retired, survivor, standing, old);
   const gone = prior.current.filter(({ id }) => id !== standing?.id);
   if (gone.some((patient) => old.some((identifier) => isRetired(patient, identifier)))) {
     throw new ForAPerson("the identifier to be retired was merged into another patient before");
@@ -132,6 +156,31 @@ async function apply(
   const own = standing?.identifier ?? survivor.identifiers;
   const added = [...survivor.identifiers, ...old].filter((identifier) => !own.some((known) => token(known) === token(identifier)));
   return (await find(client, added)).current.every(({ id }) => id === into);
+}
+
+/** What stands of those who are merged: nothing undoes it, so that of two who are surely not one person a person has to decide. */
+async function recordsThatGo(
+  client: MedplumClient, retired: Person[], survivor: Person, standing: Patient | undefined, old: Identifier[],
+): Promise<{ all: Patient[]; current: Patient[] }> {
+  const [all, current] = [new Map<string | undefined, Patient>(), new Map<string | undefined, Patient>()];
+  const { name, birthDate, gender } = { ...standing, ...survivor.patient };
+  const remains = { resourceType: "Patient", ...(name && { name }), ...(birthDate && { birthDate }), ...(gender && { gender }) } as Patient;
+  for (const { patient, identifiers } of retired) {
+    const found = await find(client, identifiers.filter((identifier) => old.some((other) => token(other) === token(identifier))));
+    found.all.forEach((one) => all.set(one.id, one));
+    for (const one of found.current) {
+      current.set(one.id, one);
+      if (one.id !== standing?.id && hasOtherNames(one, patient)) {
+        throw new ForAPerson("the record to be retired (MRG-1) has another name than the message tells of it (MRG-7): the number is wrong");
+      }
+      if (one.id !== standing?.id && areTwo(one, remains)) {
+        throw new ForAPerson(
+          "the two records to be merged differ in two of name, birth date and sex: a number is wrong, or one of them has to be corrected first",
+        );
+      }
+    }
+  }
+  return { all: [...all.values()], current: [...current.values()] };
 }
 
 function isRetired(patient: Patient, identifier: Identifier): boolean {

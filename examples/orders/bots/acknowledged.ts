@@ -26,6 +26,12 @@ const UNABLE = new Set(["UA", "UC", "UD", "UF", "UH", "UM", "UR", "UX"]);
 /** The laboratory doesn't take the message, which may be tried again (table 0008). */
 const NOT_TAKEN = new Set(["CE", "CR"]);
 
+/**
+ * Answers for reasons other than the content (table 0008), behind which the channel sends the same again (`on` of its destination): no
+ * refusal as long as it does. What the laboratory has taken (CA) is not sent again, and an AR of that is its refusal.
+ */
+const TRIED_AGAIN = new Set(["AR", "CE"]);
+
 export function handler(client: MedplumClient, event: BotEvent): Promise<void> {
   return orPark(async () => {
     const message = Message.parse(event.input as string);
@@ -158,13 +164,17 @@ function acknowledged(task: Task, message: Message): Task | undefined {
       return { ...rest, status: task.code?.coding?.[0]?.code === "abort" ? "completed" : "accepted" };
     case "CA": {
       const isNews = task.status === "requested" || NOT_TAKEN.has(task.statusReason?.coding?.[0]?.code ?? "");
-      return isNews ? { ...rest, status: "received", businessStatus: TAKEN } : undefined;
+      // An AR may be the refusal of what it has taken, and have come first.
+      const isKept = task.statusReason?.coding?.[0]?.code === "AR";
+      return isNews ? { ...isKept ? task : rest, status: "received", businessStatus: TAKEN } : undefined;
     }
     default: {
       const code = message.text("MSA-1");
       const text = message.get("ERR-8") || message.get("ERR-3.2") || message.get("MSA-3") || code;
       const coding = [{ system: "http://terminology.hl7.org/CodeSystem/v2-0008", code }];
-      return { ...rest, status: "rejected", statusReason: { coding, text } };
+      const isOpen = TRIED_AGAIN.has(code) && task.businessStatus === undefined;
+      const status = !isOpen ? "rejected" : task.status === "rejected" ? "requested" : task.status;
+      return { ...rest, status, statusReason: { coding, text } };
     }
   }
 }

@@ -1,7 +1,7 @@
 /**
  * Whose a message is. A person is found by PID-3 (of a merge, by MRG-1) and by nothing else: by numbers of a known authority
- * and of a kind that one person alone has. All other numbers (of insurances, accounts and licences, PID-18, PID-19, PID-20)
- * are kept with the patient, and lead to nobody.
+ * and of a kind that one person alone has. All other numbers (of insurances and licences, PID-19, PID-20) are
+ * kept with the patient, and lead to nobody.
  */
 import type { Bundle, BundleEntry, Identifier, Patient, Reference } from "@medplum/fhirtypes";
 import type { MedplumClient } from "@medplum/core";
@@ -23,6 +23,9 @@ const MADE_UP = /^0+$|^(\d)\1{4,}$|^123456789$/;
  * who differs in all that both tell is somebody else, and the number wrong: fewer than 2 is stricter, 3 looks at none.
  */
 const MAY_DIFFER_IN = 2;
+
+/** In how many of them two records may that are merged into one, which nothing undoes: one is a maiden name, or a wrong key. 3 looks at none. */
+const MAY_DIFFER_IN_MERGE = 1;
 
 /** Somebody of a message, and the address that others of its Bundle refer to. */
 export interface Person {
@@ -163,10 +166,23 @@ function isSomebodyElse(standing: Patient, news: Patient, mayCorrect: boolean): 
   if (MAY_DIFFER_IN >= 3 || differing === 0 || differing < compared.length) {
     return false;
   }
-  // Whoever marries, or is written otherwise, keeps a part of the name.
-  const parts = (patient: Patient): string[] => namesOf(patient).flat();
-  const isKept = parts(standing).some((part) => parts(news).includes(part));
-  return compared.length > 1 || !(mayCorrect || isKept);
+  return compared.length > 1 || !(mayCorrect || shareName(standing, news));
+}
+
+/** Whoever marries, or is written otherwise, keeps a part of the name. */
+function shareName(one: Patient, other: Patient): boolean {
+  const told = namesOf(other).flat();
+  return namesOf(one).flat().some((part) => told.includes(part));
+}
+
+/** Whether both have names, and of one's nothing is in the other's. */
+export function hasOtherNames(one: Patient, other: Patient): boolean {
+  return namesOf(one).length > 0 && namesOf(other).length > 0 && !shareName(one, other);
+}
+
+/** Whether two records that are to be merged are surely two persons'. */
+export function areTwo(one: Patient, other: Patient): boolean {
+  return differences(one, other).filter(Boolean).length > MAY_DIFFER_IN_MERGE;
 }
 
 /** Whether name, birth date and sex differ; of what one of the two doesn't tell that isn't known. */

@@ -29,9 +29,23 @@ const OWN = new Set(["DiagnosticReport", "Observation", "Specimen"]);
 /** The statuses of a report and of a result, in all versions (HL7 tables 0123 and 0085). */
 const STATUSES = { "OBR(*)-25": ["0123", "ACFIMNOPRSXYZ"], "OBX(*)-11": ["0085", "ABCDFINOPRSUVWX"] } as const;
 
+/**
+ * Events of ORU that tell results in the segments of R01: those of a device at the bed (HL7 v2.5.1 §7.3), and none, as
+ * versions before 2.3 have it. Waveforms (W01), and results by specimen or container (OUL), have others.
+ */
+const EVENTS = new Set(["R01", "R30", "R31", "R32", ""]);
+
+/** A report that tells no result yet, or none any more (table 0123). */
+const WITHOUT_RESULTS = new Set(["I", "O", "S", "X", "D", "W"]);
+
 export function handler(client: MedplumClient, event: BotEvent): Promise<void> {
   return orPark(async () => {
     const message = Message.parse(event.input as string);
+    const [trigger, structure] = [message.text("MSH-9.2"), message.text("MSH-9.3")];
+    if (message.text("MSH-9.1") !== "ORU" || !EVENTS.has(trigger) || trigger === "" && structure !== "" && structure !== "ORU_R01") {
+      throw new ForAPerson("results that are told by another event than ORU^R01 (MSH-9) are not taken here: see EVENTS in bots/results.ts");
+    }
+    checkPlaces(message);
     checkStatuses(message);
     checkOrders(message);
     const bundle = underOwnIds(await translated(message));
@@ -94,7 +108,7 @@ async function apply(client: MedplumClient, message: Message, bundle: Bundle): P
   for (const { fullUrl, resource: report } of all<DiagnosticReport>(bundle, "DiagnosticReport")) {
     const [standing] = await standingOf<DiagnosticReport>(client, [report]);
     const both = standing === undefined ? [report] : [report, standing];
-    const { orders, found } = await ordersOf(client, { ...report, identifier: united(standing?.identifier, report.identifier) });
+    const { orders, found } = await ordersOf(client, { ...report, identifier: united(standing?.identifier, report.identifier) }, isMixed);
     await checkNumbers(client, both, found, isMixed);
     const documents = documentsOf(standing);
     entries.push(...takeDocuments(bundle, report, documents));
@@ -315,6 +329,36 @@ function ordersIn(message: Message): OrderTold[] {
   return orders;
 }
 
+/**
+ * A result is of the OBR before it. One that stands elsewhere would be in no report, which then says that nothing was found: behind
+ * PID an OBX tells of the patient (PATIENT_OBSERVATION, from 2.7 on), behind SPM of the specimen, and elsewhere of nothing.
+ */
+function checkPlaces(message: Message): void {
+  const tellsOfPatients = Number.parseFloat(message.text("MSH-12.1")) >= 2.7;
+  const reports: { status: string; own: number; besides: number }[] = [];
+  let [place, early] = ["", 0];
+  for (const name of message.toString().split(/[\r\n]+/).map((line) => line.slice(0, 3))) {
+    const report = reports.at(-1);
+    if (name === "OBR") {
+      reports.push({ status: message.text(`OBR(${reports.length + 1})-25`), own: 0, besides: early });
+    }
+    if (["PID", "PV1", "ORC", "OBR", "SPM"].includes(name)) {
+      early = name === "PID" || name === "OBR" ? 0 : early;
+      place = name;
+    } else if (name === "OBX" && place === "PID" && tellsOfPatients) {
+      early += 1;
+    } else if (name === "OBX") {
+      if (report === undefined || place !== "OBR" && place !== "SPM") {
+        throw new ForAPerson("an OBX stands before its OBR: the report would be without it");
+      }
+      report[place === "OBR" ? "own" : "besides"] += 1;
+    }
+  }
+  if (reports.some(({ status, own, besides }) => own === 0 && besides > 0 && !WITHOUT_RESULTS.has(status))) {
+    throw new ForAPerson("a report has no OBX behind its OBR, but some before it, or behind SPM: it would be without results");
+  }
+}
+
 /** ORC and its OBR have the same numbers (HL7 v2.5.1 §4.5.1.2, §4.5.1.3, §4.5.3.2): of two it is not known which order it is. */
 function checkOrders(message: Message): void {
   for (const { orc, obr } of ordersIn(message)) {
@@ -477,6 +521,10 @@ function isPlacers({ type }: Identifier): boolean {
   return type?.coding?.some(({ code }) => code === "PLAC") === true;
 }
 
+function isFillers({ type }: Identifier): boolean {
+  return type?.coding?.some(({ code }) => code === "FILL") === true;
+}
+
 function numbersOf(report: DiagnosticReport): Identifier[] {
   return known(report.identifier);
 }
@@ -493,7 +541,7 @@ async function reportsOf(client: MedplumClient, report: DiagnosticReport): Promi
  * several those for the same thing; which of others it is, nobody knows.
  */
 async function ordersOf(
-  client: MedplumClient, report: DiagnosticReport,
+  client: MedplumClient, report: DiagnosticReport, isMixed: IsMixed,
 ): Promise<{ orders: ServiceRequest[]; found: ServiceRequest[] }> {
   const numbers = numbersOf(report);
   if (numbers.length === 0) {
@@ -504,7 +552,7 @@ async function ordersOf(
   const isSame = ({ code }: ServiceRequest): boolean =>
     code?.coding?.some(({ system, code: value }) => codes.has(token({ system, value }))) === true;
   const placers = numbers.filter(isPlacers);
-  const ofPlacer = found.filter((order) => hasOneOf(order, placers));
+  const ofPlacer = placers.length > 0 ? found.filter((order) => hasOneOf(order, placers)) : await echoed(client, report, isSame, isMixed);
   const named = ofPlacer.length > 0 ? ofPlacer : found.filter((order) => !isOfAnotherNumber(order, placers, numbers));
   const same = named.filter(isSame);
   const checked = found.filter(isSame);
@@ -512,6 +560,36 @@ async function ordersOf(
     orders: same.length > 0 ? same : named.length === 1 ? named : [],
     found: checked.length > 0 ? [...new Set([...checked, ...same])] : found,
   };
+}
+
+/**
+ * The order with a placer's number that names no authority (the laboratory sends back half of what it was sent): one alone of the
+ * same patient that was sent has it, which is no guess. Of several, one alone for the same thing.
+ */
+async function echoed(
+  client: MedplumClient, report: DiagnosticReport, isSame: (order: ServiceRequest) => boolean, isMixed: IsMixed,
+): Promise<ServiceRequest[]> {
+  const value = report.identifier?.find((own) => isPlacers(own) && own.system === undefined)?.value;
+  if (value === undefined) {
+    return [];
+  }
+  const candidates = await client.searchResources("ServiceRequest", { identifier: value.replace(/[\\|,$]/g, "\\$&"), _count: "100" });
+  const own: ServiceRequest[] = [];
+  for (const order of candidates) {
+    const isPlaced = order.identifier?.some((one) => one.value === value && !isFillers(one)) === true;
+    if (isPlaced && order.status !== "draft" && order.subject?.reference !== undefined && !await isMixed(order, report)) {
+      own.push(order);
+    }
+  }
+  const same = own.filter(isSame);
+  const [order, ...others] = same.length > 0 ? same : own;
+  if (others.length > 0) {
+    throw new ForAPerson("the placer's number (OBR-2) names no authority, and several orders of the patient have it");
+  }
+  if (order === undefined) {
+    log.info("told.unnamed: the placer's number (OBR-2) names no authority, and no order of the patient has it");
+  }
+  return order === undefined ? [] : [order];
 }
 
 function hasOneOf({ identifier }: ServiceRequest, numbers: Identifier[]): boolean {
@@ -522,7 +600,6 @@ function hasOneOf({ identifier }: ServiceRequest, numbers: Identifier[]): boolea
 /** Whether the placer has it under another number than the report's: in the same system, and not as the filler's. */
 function isOfAnotherNumber({ identifier }: ServiceRequest, placers: Identifier[], numbers: Identifier[]): boolean {
   const told = new Set(numbers.map(token));
-  const isFillers = ({ type }: Identifier): boolean => type?.coding?.some(({ code }) => code === "FILL") === true;
   return known(identifier).some((own) =>
     !isFillers(own) && !told.has(token(own)) && placers.some(({ system }) => system === own.system));
 }

@@ -24,10 +24,17 @@ const BOOKS = new Set(["S12", "S13"]);
 const EVENTS = new Set([...BOOKS, "S14", ...Object.keys(STATUS)]);
 
 /**
- * Codes of SCH-25 (table 0278, and a sender's own) that FHIR has no word for. One that is not here parks an S14; `Blocked`, a time
- * that nobody may book, parks whatever says it.
+ * Codes of SCH-25 (table 0278, and a sender's own) that FHIR has no word for. One that is not here parks what the event itself doesn't
+ * end: a code that nobody knows may gainsay a booking (`Canceled`, `No Show`), and at a time that is `Blocked` nobody may book.
  */
 const CODES: Record<string, Appointment["status"]> = { DC: "cancelled", OVERBOOK: "booked" };
+
+/** Where begin and end stand (HL7 v2.5.1 §10.6.1.11; §4.5.4.7 and §4.5.4.8, which take the place of SCH-11). */
+const BEGINS = [["SCH-11[*]", ".4"], ["TQ1(*)", "-7"]] as const;
+const ENDS = [["SCH-11[*]", ".5"], ["TQ1(*)", "-8"]] as const;
+
+/** What may be without a time (R4: app-3), or is of nobody's time any more. */
+const MAY_BE_UNTIMED = new Set<Appointment["status"]>(["proposed", "waitlist", "cancelled", "noshow", "entered-in-error"]);
 
 export function handler(client: MedplumClient, event: BotEvent): Promise<void> {
   return orPark(async () => {
@@ -50,6 +57,7 @@ async function apply(client: MedplumClient, message: Message, bundle: Bundle, ti
     throw new ForAPerson("the message does not tell of one appointment");
   }
   const news = entry.resource as Appointment;
+  checkTimes(message, news);
   const numbers = known(news.identifier);
   if (numbers.length === 0) {
     throw new ForAPerson("the appointment has no number of a known authority (SCH-1, SCH-2): see tables/authorities.csv");
@@ -94,11 +102,37 @@ function goneOn(
   const next = turnedAt({
     ...rest,
     ...timesOf(moves || standing === undefined ? news : { ...standing, ...isNews && news.minutesDuration && { minutesDuration: news.minutesDuration } }),
-    // Nobody has said yet whether it is on: whatever does decides.
-    status: turns ? said : standing?.status ?? "booked",
     ...(reason && { cancelationReason: reason }),
   } as Appointment, { event: turns ? time.event : turn.event, timed: moves ? time.event : timed });
+  // Nobody has said yet whether it is on: whatever does decides.
+  const isUnsaid = standing === undefined || standing.status === "proposed" && turn.event === undefined && toldAt(standing) !== undefined;
+  next.status = turns ? said : isUnsaid ? (next.start === undefined ? "proposed" : "booked") : standing.status;
+  if (next.start === undefined && !MAY_BE_UNTIMED.has(next.status)) {
+    throw new ForAPerson("the appointment would be on, and nobody has told when it begins (SCH-11, TQ1)");
+  }
   return ofStatus(isNews ? told(next, time) : next);
+}
+
+/**
+ * A time that is told and can't be read (it is none, the clocks skip it, or have it twice and it names no offset) would leave the
+ * old one; so would a move (S13) that doesn't say where to. What ends an appointment ends it all the same.
+ */
+function checkTimes(message: Message, { start, end }: Appointment): void {
+  const isUnread = (places: typeof BEGINS | typeof ENDS, read: string | undefined): boolean =>
+    places.flatMap(([all, part]) => message.paths(all).map((at) => `${at}${part}`))
+      .filter((path) => message.has(path) && message.raw(path) !== '""')
+      .some((path) => read === undefined || message.dateTime(path)?.includes("T") !== true);
+  const what = isUnread(BEGINS, start) || isUnread(ENDS, end) ? "the time of the appointment (SCH-11, TQ1) can't be read"
+    : start !== undefined && end !== undefined && Date.parse(end) < Date.parse(start) ? "the appointment ends before it begins (SCH-11, TQ1)"
+    : message.text("MSH-9.2") === "S13" && start === undefined ? "the appointment is moved (S13), and the message doesn't tell where to (SCH-11, TQ1)"
+    : undefined;
+  if (what === undefined) {
+    return;
+  }
+  if (!(message.text("MSH-9.2") in STATUS)) {
+    throw new ForAPerson(what);
+  }
+  log.warn(`told.untimed: ${what}: what the event says of the status counts`);
 }
 
 type Timed = Appointment & { _start?: unknown; _end?: unknown };
@@ -136,7 +170,7 @@ function statusOf(message: Message, news: Appointment): Appointment["status"] | 
   const code = message.text("SCH-25.1").trim();
   // Where SCH-25 is empty the translation goes by the event, and takes any but a cancellation for a booking.
   const said = STATUS[event] ?? (code === "" ? undefined : news.status ?? CODES[code.toUpperCase()]);
-  if (said === undefined && code !== "" && (!BOOKS.has(event) || code.toUpperCase() === "BLOCKED")) {
+  if (said === undefined && code !== "") {
     throw new ForAPerson("the status of the appointment (SCH-25) has a code that nobody has told what it means: see CODES in bots/appointments.ts");
   }
   return said ?? (BOOKS.has(event) ? "booked" : undefined);

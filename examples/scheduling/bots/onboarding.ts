@@ -1,11 +1,12 @@
 /**
  * A new appointment gives each of its patients a Task, to complete the onboarding, and a Communication that says so; a moved
  * one another Communication; one that is cancelled, or goes on without the patient (who declined, too), withdraws the Task, and
- * whoever has done it is told, too; one that is booked again asks anew. The channel `engagement` takes Communications to the app. Of a patient
+ * whoever has done it is told, too; one that is booked again asks anew. Nobody is asked to prepare for, or told of, what has begun. The channel `engagement` takes Communications to the app. Of a patient
  * whose records are merged, even while this runs, it is one appointment with one Task: the survivor's.
  */
 import type { Appointment, Communication, Reference, Task } from "@medplum/fhirtypes";
 import type { BotEvent, MedplumClient } from "@medplum/core";
+import { log } from "pipehat";
 import { led, perform, replaced, untilNobodyWasQuicker } from "./feed";
 import { currentOf } from "./patients";
 
@@ -37,7 +38,9 @@ async function follow(client: MedplumClient, appointment: Appointment): Promise<
   const patients = (appointment.participant ?? []).filter(({ status }) => status !== "declined").map(({ actor }) => survivors.get(actor?.reference ?? ""))
     .filter((reference) => reference !== undefined);
 
-  if (appointment.status === "booked") {
+  if (appointment.status === "booked" && Date.parse(appointment.start ?? "") < Date.now()) {
+    log.info("asked.past: the appointment has begun: its patients are asked and told nothing");
+  } else if (appointment.status === "booked") {
     for (const reference of new Set(patients)) {
       await ask({ reference }, tasks.find((task) => whose(task) === reference));
     }

@@ -30,7 +30,7 @@ await workflow(import.meta.url, async (stage) => {
       await pause((at * 7) % (at % 2 === 0 ? 90 : 12));
       await send(registration, `${header("ADT^A40^ADT_A39", `M${at}`)}EVN|A40|20260105090000+0100\r${pid(`A${at}`, `Race${at}`)}MRG|B${at}^^^NORTH^MR\r`);
     };
-    const book = () => send(scheduling, `${header("SIU^S12^SIU_S12", `B${at}`)}SCH|E${at}^NORTH||||||||||^^^20260201090000+0100||||||||||||||BOOKED\r${pid(`B${at}`, `Race${at}`)}RGS|1\r`);
+    const book = () => send(scheduling, `${header("SIU^S12^SIU_S12", `B${at}`)}SCH|E${at}^NORTH||||||||||^^^20990201090000+0100||||||||||||||BOOKED\r${pid(`B${at}`, `Race${at}`)}RGS|1\r`);
     await Promise.all([merge(), book()]);
   });
   await Promise.all(whole);
@@ -41,7 +41,7 @@ await workflow(import.meta.url, async (stage) => {
   const heard = () => app.received.map(({ body }) => JSON.parse(body));
   // What is told of an appointment is told in its order: behind the cancellation nothing of before comes any more.
   for (const at of all) {
-    await send(scheduling, `${header("SIU^S15^SIU_S12", `C${at}`).replaceAll("20260105", "20260106")}SCH|E${at}^NORTH||||||||||^^^20260201090000+0100||||||||||||||CANCELLED\r${pid(`A${at}`, `Race${at}`)}RGS|1\r`);
+    await send(scheduling, `${header("SIU^S15^SIU_S12", `C${at}`).replaceAll("20260105", "20260106")}SCH|E${at}^NORTH||||||||||^^^20990201090000+0100||||||||||||||CANCELLED\r${pid(`A${at}`, `Race${at}`)}RGS|1\r`);
   }
   const toldOf = (what) => heard().filter(({ category }) => category[0].coding[0].code === what).map(({ about }) => about[1].reference);
   await stage.becomes("the app hears that each is cancelled", () => new Set(toldOf("withdrawn")).size === PATIENTS);
