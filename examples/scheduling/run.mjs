@@ -268,7 +268,7 @@ await workflow(import.meta.url, async (stage) => {
   await stage.refused(scheduling, misread("S0562", { P500: "P560", F500: "F560", "20990201090000+0100": "20270328023000" }), unread);
   await stage.refused(scheduling, misread("S0563", { "20990201093000+0100": "20990201083000+0100" }), "ends before it begins");
   await stage.refused(scheduling, misread("S0564", { P500: "P560", F500: "F560", "20990201090000+0100": "", "20990201093000+0100": "" }), "nobody has told when it begins");
-  await stage.refused(scheduling, misread("S0565", { "|BOOKED": "|Canceled" }), "the status of the appointment (SCH-25)");
+  await stage.refused(scheduling, misread("S0565", { "|BOOKED": "|Tentative" }), "the status of the appointment (SCH-25)");
   stage.holds("nothing changed, and nothing was made", (await stands()) === before);
   stage.holds("and of what is past nobody was asked", (await stage.found(`Task?focus=Appointment/${past.id}`)).length === 0);
 });

@@ -25,9 +25,17 @@ const EVENTS = new Set([...BOOKS, "S14", ...Object.keys(STATUS)]);
 
 /**
  * Codes of SCH-25 (table 0278, and a sender's own) that FHIR has no word for. One that is not here parks what the event itself doesn't
- * end: a code that nobody knows may gainsay a booking (`Canceled`, `No Show`), and at a time that is `Blocked` nobody may book.
+ * end: a code that nobody knows may gainsay a booking (`Tentative`), and at a time that is `Blocked` nobody may book.
  */
-const CODES: Record<string, Appointment["status"]> = { DC: "cancelled", OVERBOOK: "booked" };
+const CODES: Record<string, Appointment["status"]> = {
+  DC: "cancelled",
+  OVERBOOK: "booked",
+  // Words of the field for codes of the table.
+  SCHEDULED: "booked",
+  CONFIRMED: "booked",
+  CANCELED: "cancelled",
+  "NO SHOW": "noshow",
+};
 
 /** Where begin and end stand (HL7 v2.5.1 §10.6.1.11; §4.5.4.7 and §4.5.4.8, which take the place of SCH-11). */
 const BEGINS = [["SCH-11[*]", ".4"], ["TQ1(*)", "-7"]] as const;
