@@ -108,8 +108,8 @@ declare module "pipehat:host" {
     matches(resource: string, resourceType: string, query: string): boolean;
     /** What is wrong with a resource: the issues of an OperationOutcome. `profile` is a StructureDefinition. */
     validate(resource: string, profile?: string): string;
-    /** Of a text of JSON the members whose numbers JavaScript would write otherwise: JSON of `[path, digits][]`. */
-    digits(text: string): string;
+    /** Of a text of JSON the members whose numbers JavaScript would write otherwise: JSON of `[path, digits][]`, if there are any. */
+    digits(text: string): string | undefined;
     /** Whether any were told in this run. */
     hasDigits(): boolean;
     /** Of which type a search parameter of the standard is. */

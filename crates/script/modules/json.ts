@@ -13,17 +13,16 @@ interface Holder {
   [name: string]: unknown;
 }
 
-/** What JavaScript may write otherwise; in texts it stands, too, and then nothing is found. */
-const MAY_DIFFER = /\.\d*0(?![\d.])|\d[eE]|[\d.]{17}|\.0{6}|-0/;
 const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?$/;
 
 type Replacer = (this: unknown, name: string, member: unknown) => unknown;
 
 export function readJson(text: string): unknown {
   const value = JSON.parse(text);
-  if (MAY_DIFFER.test(text)) {
-    for (const [path, digits] of JSON.parse(fhir.digits(text)) as [(string | number)[], string][]) {
-      keep(value, path, digits);
+  const digits = fhir.digits(text);
+  if (digits !== undefined) {
+    for (const [path, written] of JSON.parse(digits) as [(string | number)[], string][]) {
+      keep(value, path, written);
     }
   }
   return value;

@@ -5,10 +5,47 @@ use pipehat_resource::json::{Number, Value, parse};
 /// Of a text of JSON the members that hold such numbers: `[path, digits]` of each. Numbers within lists are none: FHIR has none.
 pub(super) fn digits(text: &str) -> Vec<Value> {
     let mut found = Vec::new();
-    if let Ok(value) = parse(text.as_bytes()) {
+    if has_some(text.as_bytes())
+        && let Ok(value) = parse(text.as_bytes())
+    {
         look(&value, &mut Vec::new(), &mut found);
     }
     found
+}
+
+/// Whether a text has such a number anywhere, as nearly none has: that is seen without reading it as a whole.
+fn has_some(text: &[u8]) -> bool {
+    let is_of_number =
+        |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E');
+    let mut rest = text;
+    while let Some((first, after)) = rest.split_first() {
+        rest = match first {
+            b'"' => behind_string(after),
+            b'-' | b'0'..=b'9' => {
+                let end = rest.iter().position(|byte| !is_of_number(byte)).unwrap_or(rest.len());
+                let (number, after) = rest.split_at(end);
+                if !std::str::from_utf8(number).is_ok_and(is_written_so) {
+                    return true;
+                }
+                after
+            }
+            _ => after,
+        };
+    }
+    false
+}
+
+/// What stands behind a string, of which the first sign is taken.
+fn behind_string(mut rest: &[u8]) -> &[u8] {
+    loop {
+        match rest.iter().position(|byte| matches!(byte, b'"' | b'\\')) {
+            None => return &[],
+            Some(at) if rest.get(at) == Some(&b'"') => {
+                return rest.get(at + 1..).unwrap_or_default();
+            }
+            Some(at) => rest = rest.get(at + 2..).unwrap_or_default(),
+        }
+    }
 }
 
 fn look(value: &Value, path: &mut Vec<Value>, found: &mut Vec<Value>) {
@@ -62,6 +99,10 @@ mod tests {
             r#"[["j"],"1E400"]"#,
         ];
         assert_eq!(told, expected);
+        for plain in [r#"{"a":"\\\"1.0","b":[0,1.5,-2],"c":true,"d\\":"0.10"}"#, r#""\"#, "{}", ""]
+        {
+            assert!(!has_some(plain.as_bytes()), "{plain}");
+        }
         assert!(digits("no JSON").is_empty());
     }
 }

@@ -52,8 +52,10 @@ pub(super) fn object<'js>(ctx: &Ctx<'js>, turn: &Rc<Turn>) -> Result<Object<'js>
         "digits",
         Func::from(move |text: String| {
             let found = digits(&text);
-            t.has_digits.set(t.has_digits.get() || !found.is_empty());
-            Json::from(found).to_json()
+            (!found.is_empty()).then(|| {
+                t.has_digits.set(true);
+                Json::from(found).to_json()
+            })
         }),
     )?;
     let t = Rc::clone(turn);
