@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::harness::{Api, Connection, Link, Project, Random, eventually, free_port};
+use crate::workflows::files;
 
 const SENDERS: usize = 32;
 
@@ -168,14 +169,6 @@ fn example(port: u16) -> Project {
         }
     }
     project
-}
-
-fn files(path: &Path) -> Vec<PathBuf> {
-    if path.is_file() {
-        return vec![path.to_owned()];
-    }
-    let entries = fs::read_dir(path).expect("the folder can be read");
-    entries.map(|entry| entry.expect("an entry").path()).collect()
 }
 
 /// Sends messages without waiting for one another's answers, until each is answered with AA: those whose answers were lost

@@ -119,12 +119,14 @@ fn edit(path: &Path, change: impl FnOnce(String) -> String) {
     fs::write(path, change(text)).expect("the file can be written");
 }
 
-fn files(path: &Path) -> Vec<PathBuf> {
+/// A file, or those of a folder that a project needs: cases stand in folders beside the bots.
+pub(crate) fn files(path: &Path) -> Vec<PathBuf> {
     if path.is_file() {
         return vec![path.to_owned()];
     }
     let entries = fs::read_dir(path).expect("the folder can be read");
-    entries.map(|entry| entry.expect("an entry").path()).collect()
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    paths.filter(|path| path.is_file()).collect()
 }
 
 /// Every example is a project of its own, so that it can be copied: what they share they have copies of.
