@@ -5,6 +5,8 @@
 
 import { fhir } from "pipehat:host";
 
+import { isEmpty } from "./medplum/values";
+
 /** By member. Spread and `Object.assign` take it along, and `JSON.stringify` passes it over. */
 const DIGITS = Symbol.for("pipehat.digits");
 
@@ -57,6 +59,14 @@ export function writeJson(value: unknown, replacer?: Replacer): string | undefin
       return told;
     }
   }
+}
+
+/** Of what is sent as FHIR: members that say nothing are left out; in a list they keep the place. */
+export function emptied(this: unknown, _name: string, member: unknown): unknown {
+  if (!isEmpty(member)) {
+    return member;
+  }
+  return Array.isArray(this) ? null : undefined;
 }
 
 /** How a member was written, where it still is that number. */

@@ -3,12 +3,11 @@
 import type { Bundle, Resource } from "@medplum/fhirtypes";
 import type { Answer, Request } from "pipehat:host";
 
+import { emptied, readJson, writeJson } from "../json";
 import { askedBy, asker, askFor } from "../pipehat/asking";
 import { ContentType } from "./codes";
 import type { MedplumRequestOptions, ResourceArray } from "./interaction";
 import { badRequest, isOperationOutcome, normalizeOperationOutcome, OperationOutcomeError } from "./outcome";
-import { readJson } from "../json";
-import { resourceText } from "./values";
 
 /** Where the datastore is, as URLs of the client have it: no address of any network. */
 export const BASE_URL = "https://datastore.invalid/";
@@ -94,7 +93,7 @@ export function bodyOf(
     return [String(body), contentType];
   }
   // FHIR has no empty values: fields that a message leaves empty are left out.
-  return [body === undefined ? undefined : resourceText(body), contentType ?? ContentType.FHIR_JSON];
+  return [body === undefined ? undefined : writeJson(body, emptied), contentType ?? ContentType.FHIR_JSON];
 }
 
 export function headerOf(answer: Answer, name: string): string | undefined {

@@ -1,6 +1,6 @@
 /** Small things about values, lists and texts. */
 
-import { readJson, writeJson } from "../json";
+import { emptied, readJson, writeJson } from "../json";
 
 export function isString(value: unknown): value is string {
   return typeof value === "string";
@@ -100,19 +100,6 @@ export function deepIncludes(value: unknown, pattern: unknown): boolean {
 /** The value as JSON without members that say nothing. */
 export function stringify(value: unknown, pretty?: boolean): string {
   return JSON.stringify(value, emptied, pretty ? 2 : undefined);
-}
-
-/** The same, as it is sent: numbers keep the digits they were read with. */
-export function resourceText(value: unknown): string {
-  return writeJson(value, emptied) as string;
-}
-
-/** Members that say nothing are left out; in a list they keep the place. */
-function emptied(this: unknown, _name: string, member: unknown): unknown {
-  if (!isEmpty(member)) {
-    return member;
-  }
-  return Array.isArray(this) ? null : undefined;
 }
 
 /** Adds to a list; makes one where there is none. */
