@@ -169,10 +169,20 @@ function isSomebodyElse(standing: Patient, news: Patient, mayCorrect: boolean): 
   return compared.length > 1 || !(mayCorrect || shareName(standing, news));
 }
 
-/** Whoever marries, or is written otherwise, keeps a part of the name. */
+/** Words of a name that many have in common. */
+const PARTICLES = new Set(("abu al ben bin bint da das de del della den der des di do dos du el ibn la las le los mac mc "
+  + "o ten ter van vom von y zu zum zur").split(" "));
+
+/** Whoever marries, or is written otherwise, keeps a part of the name: more than an initial or a particle, which say nothing of who it is. */
 function shareName(one: Patient, other: Patient): boolean {
-  const told = namesOf(other).flat();
-  return namesOf(one).flat().some((part) => told.includes(part));
+  const told = namesOf(other).flatMap(telling);
+  return namesOf(one).flatMap(telling).some((part) => told.includes(part));
+}
+
+/** The words of a name that tell who it is; all of them, where it has no others. */
+function telling(words: string[]): string[] {
+  const own = words.filter((word) => word.length > 1 && !PARTICLES.has(word));
+  return own.length > 0 ? own : words;
 }
 
 /** Whether both have names, and of one's nothing is in the other's. */
