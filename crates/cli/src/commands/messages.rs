@@ -364,7 +364,7 @@ fn list(messages: &[MessageView], clock: &Clock, terminal: &Terminal) -> Result<
     let widths = widths(&rows);
     terminal.write(|output| {
         for (at, row) in rows.iter().enumerate() {
-            let mut line = format!("{:>1$}", row[0], widths[0].max(9));
+            let mut line = format!("{:>1$}", row[0], widths[0]);
             for (text, width) in row.iter().zip(widths).skip(1).filter(|(_, width)| *width > 0) {
                 line.push_str(&format!("  {text:width$}"));
             }
@@ -401,6 +401,7 @@ fn narrow(rows: &mut [[String; 7]], width: Option<usize>) {
         shown.map(|width| width + 2).sum::<usize>() > width + 2
     };
     if is_wide(rows) {
+        // The header has no time.
         for row in rows.iter_mut().skip(1) {
             row[1] = row[1].chars().skip("2026-".len()).take("01-31 09:00:00".len()).collect();
         }
@@ -568,6 +569,27 @@ fn named(text: &str) -> Result<(String, String), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_became_of_a_message_is_in_sight_in_a_narrow_terminal() {
+        let header = ["ID", "RECEIVED", "CHANNEL", "TYPE", "CONTROL ID", "ENDED", "WHY"];
+        let time = "2026-01-31 09:00:00.123+01:00";
+        let row = ["7", time, "results", "ORU^R01", "L0002", "parked", "program.park"];
+        let check = |width: Option<usize>, time: &str, control_id: &str| {
+            let mut rows = [header, row].map(|row| row.map(str::to_owned));
+            narrow(&mut rows, width);
+            let [_, own] = &rows;
+            assert_eq!([&*own[1], &*own[4]], [time, control_id], "{width:?}");
+            assert_eq!([&*own[5], &*own[6]], ["parked", "program.park"], "{width:?}");
+            assert_eq!(widths(&rows)[4] > 0, !control_id.is_empty(), "{width:?}");
+        };
+        check(None, time, "L0002");
+        check(Some(96), time, "L0002");
+        check(Some(95), "01-31 09:00:00", "L0002");
+        check(Some(81), "01-31 09:00:00", "L0002");
+        check(Some(80), "01-31 09:00:00", "");
+        check(Some(40), "01-31 09:00:00", "");
+    }
 
     #[test]
     fn what_a_translation_could_not_say_is_explained_once() {
