@@ -2,6 +2,9 @@
 
 use pipehat_resource::json::{Number, Value, parse};
 
+/// How many are told of one text: they are held outside of the script's memory.
+const MOST: usize = 100_000;
+
 /// Of a text of JSON the members that hold such numbers: `[path, digits]` of each. Numbers within lists are none: FHIR has none.
 pub(super) fn digits(text: &str) -> Vec<Value> {
     let mut found = Vec::new();
@@ -54,6 +57,7 @@ fn look(value: &Value, path: &mut Vec<Value>, found: &mut Vec<Value>) {
             for (name, member) in object.iter() {
                 path.push(Value::string(name));
                 match member {
+                    Value::Number(_) if found.len() == MOST => {}
                     Value::Number(number) if !is_written_so(number.as_str()) => {
                         let digits = Value::string(number.as_str());
                         found.push(Value::Array(vec![Value::Array(path.clone()), digits]));
@@ -104,5 +108,7 @@ mod tests {
             assert!(!has_some(plain.as_bytes()), "{plain}");
         }
         assert!(digits("no JSON").is_empty());
+        let many = format!("[{}{{}}]", r#"{"a":1.0},"#.repeat(MOST + 1));
+        assert_eq!(digits(&many).len(), MOST);
     }
 }
